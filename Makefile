@@ -1,0 +1,127 @@
+# Makefile - `make help` lists the verbs.
+include config.mk
+
+COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+B      := $(BUILD)/$(shell echo '$(CC) $(ALL_CFLAGS) $(DEFS) $(GREATEST)' | cksum | cut -d' ' -f1)
+INC    := -Iinclude -Ihost -I. -I$(B)
+Q      := $(if $(V),,@)
+
+LIB_SRC   := $(sort $(wildcard host/*/*.c models/*.c))
+CMD_SRC   := $(sort $(wildcard tools/*.c))
+TEST_SRC  := $(sort $(wildcard tests/*.c))
+BENCH_SRC := $(sort $(wildcard bench/*.c))
+FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+obj       = $(patsubst %.c,$(B)/%.o,$(1))
+LIB_OBJ   := $(call obj,$(LIB_SRC)) $(B)/onnx.pb-c.o
+VERBS     := $(patsubst tools/cmd_%.c,%,$(filter tools/cmd_%.c,$(CMD_SRC)))
+SUITES    := $(patsubst tests/test_%.c,%,$(filter tests/test_%.c,$(TEST_SRC)))
+BENCHES   := $(patsubst bench/bench_%.c,%,$(filter bench/bench_%.c,$(BENCH_SRC)))
+
+.DEFAULT_GOAL := all
+.PHONY: all demo check check-now check-san check-oom check-bites check-fuzz bench install config help deps clean format lib
+.DELETE_ON_ERROR:
+
+all: config $(CMD)
+
+help:
+	@echo 'make            build the command ./ohmtrim and the library'
+	@echo 'make demo       install what is missing, build, run a whole campaign on real images (Fashion-MNIST)'
+	@echo 'make check      install what is missing, build, run all tests; ends with "N passed, N failed, N skipped"'
+	@echo 'make check-san  the tests under AddressSanitizer and UBSan'
+	@echo 'make check-oom  the tests in which the n-th allocation fails, for every n'
+	@echo 'make check-bites  seeded faults: each must turn the tests red'
+	@echo 'make check-fuzz   fuzz every file reader for a short while (clang)'
+	@echo 'make bench      benchmarks against their baselines; JSON lines'
+	@echo 'make install    to PREFIX=$(PREFIX), with ohmtrim.pc'
+	@echo 'make deps       install the Debian packages that are needed (or print the line)'
+	@echo 'make config     what was found; NO_DNNL=1 switches oneDNN off'
+	@echo 'make format     clang-format on our sources; make clean'
+
+yes_no = $(if $(1),yes,no )
+config:
+	@echo "required: protobuf-c $(call yes_no,$(HAVE_PROTOBUF_C)) zlib $(call yes_no,$(HAVE_ZLIB)) sqlite $(call yes_no,$(HAVE_SQLITE)) libcyaml $(call yes_no,$(HAVE_CYAML)) cjson $(call yes_no,$(HAVE_CJSON)) lapacke $(call yes_no,$(HAVE_LAPACKE))"
+	@echo "optional: oneDNN $(call yes_no,$(HAVE_DNNL))$(if $(HAVE_DNNL),,(without: a plain convolution, slower; libdnnl-dev)) gnuplot $(call yes_no,$(HAVE_GNUPLOT))$(if $(HAVE_GNUPLOT),,(without: no plots; gnuplot-nox))"
+	@$(if $(MISSING),echo "missing: $(MISSING) - run 'make deps'"; exit 1,echo "objects in $(B)")
+
+deps:
+	@tools/install-deps
+
+lib: $(B)/libohmtrim.a
+
+$(CMD): $(B)/ohmtrim
+	$(Q)cp -f $< $@.new && mv -f $@.new $@
+
+$(B)/ohmtrim: $(call obj,$(CMD_SRC)) $(B)/libohmtrim.a
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+$(B)/libohmtrim.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/tests/run: $(call obj,$(TEST_SRC)) $(B)/libohmtrim.a
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+$(B)/bench/bench_%: $(B)/bench/bench_%.o $(call obj,$(filter-out bench/bench_%,$(BENCH_SRC))) $(B)/libohmtrim.a
+	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
+
+# Lists made from what lies in the folders: a verb, a suite or a benchmark is added by adding its file.
+list = $(foreach n,$(2),X($(n))\n)
+$(B)/verbs.inc: FORCE | $(B)
+	$(Q)printf '$(call list,,$(VERBS))' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(B)/suites.inc: FORCE | $(B)
+	$(Q)printf '$(call list,,$(SUITES))' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(B)/commit.inc: FORCE | $(B)
+	$(Q)echo '"$(COMMIT)"' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(B):
+	$(Q)mkdir -p $@
+FORCE:
+$(B)/tools/ohmtrim.o: $(B)/verbs.inc
+$(B)/tests/main.o: $(B)/suites.inc
+$(B)/host/base/build.o: $(B)/commit.inc
+
+$(B)/onnx.pb-c.c: $(PROTO_DIR) | $(B)
+	$(Q)protoc-c --proto_path=$(dir $(PROTO_DIR)) --c_out=$(B) onnx.proto
+$(B)/onnx.pb-c.h: $(B)/onnx.pb-c.c ;
+$(B)/onnx.pb-c.o: $(B)/onnx.pb-c.c
+	@echo '  cc $(notdir $<)'
+	$(Q)$(CC) -std=c11 $(OPT) $(SAN) -fPIC -I$(B) -c -o $@ $<
+$(call obj,$(filter host/network/%,$(LIB_SRC))): | $(B)/onnx.pb-c.c
+
+$(B)/%.o: %.c
+	@mkdir -p $(dir $@)
+	@echo '  cc $<'
+	$(Q)$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) $(DEFS) $(INC) -MMD -MP -c -o $@ $<
+$(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TESTS_DIR='"$(CURDIR)/tests"'
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+check:
+	@tools/install-deps --check
+	@$(MAKE) --no-print-directory check-now
+
+check-now: config $(CMD) $(B)/tests/run
+	@OHMTRIM=$(abspath $(CMD)) RUNNER=$(B)/tests/run tests/run.sh $(SUITES)
+
+check-san:
+	@$(MAKE) --no-print-directory CMD=$(BUILD)/ohmtrim-san SANITIZE=address,undefined OPT='-O1 -g' check-now
+
+demo:
+	@tools/install-deps
+	@$(MAKE) --no-print-directory all
+	@OHMTRIM=$(abspath $(CMD)) examples/demo.sh
+
+bench: config $(CMD) $(addprefix $(B)/bench/bench_,$(BENCHES))
+	@for b in $(BENCHES); do $(B)/bench/bench_$$b || exit 1; done
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v greatest.h)
+
+clean:
+	rm -rf $(BUILD) $(CMD)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/ohmtrim
+	install -m 755 $(CMD) $(DESTDIR)$(PREFIX)/bin/ohmtrim
+	install -m 644 $(B)/libohmtrim.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 include/ohmtrim.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 include/ohmtrim/*.h $(DESTDIR)$(PREFIX)/include/ohmtrim/
+	printf 'prefix=%s\nName: ohmtrim\nDescription: test and tune neural-network chips of resistive memory\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lohmtrim $(LIBS)\n' \
+	    '$(PREFIX)' "$$(sed -n 's/^#define OT_VERSION "\(.*\)"/\1/p' include/ohmtrim/base.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ohmtrim.pc

@@ -1,0 +1,41 @@
+# config.mk - finds out what is there by compiling and linking, and says what it found (`make config`).
+#
+# Switch parts off with NO_DNNL=1.  Overrides: CC, PREFIX, BUILD (folder of objects), CMD (where the command is left), WERROR=1,
+# SANITIZE=address,undefined, GREATEST=DIR (the real greatest.h), V=1 (show commands).
+
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+PREFIX  ?= /usr/local
+BUILD   ?= build
+CMD     ?= ohmtrim
+
+OPT     ?= -O3 -g
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
+# No -ffast-math: NaN must stay visible.  Without the last two gcc does not vectorise sqrt (drawing is six times slower).
+MATHS   := -ffp-contract=off -fno-math-errno -fno-trapping-math
+SAN     := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+CFLAGS  ?=
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) $(MATHS) $(SAN) -pthread -fPIC $(CFLAGS)
+
+# probe: does this C text compile and link with these flags?
+probe = $(shell printf '%b' '$(2)' | $(CC) -x c - -o /dev/null $(1) >/dev/null 2>&1 && echo 1)
+
+PROTO_DIR   := $(firstword $(wildcard $(addsuffix /onnx/onnx.proto,/usr/include /usr/local/include)))
+HAVE_PROTOBUF_C := $(and $(PROTO_DIR),$(shell command -v protoc-c),$(call probe,-lprotobuf-c,#include <protobuf-c/protobuf-c.h>\nint main(void){return protobuf_c_version()==0;}))
+HAVE_ZLIB   := $(call probe,-lz,#include <zlib.h>\nint main(void){return !zlibVersion();})
+HAVE_SQLITE := $(call probe,-lsqlite3,#include <sqlite3.h>\nint main(void){return !sqlite3_libversion();})
+HAVE_CYAML  := $(call probe,-lcyaml,#include <cyaml/cyaml.h>\nint main(void){return !cyaml_version_str;})
+HAVE_CJSON  := $(call probe,-lcjson,#include <cjson/cJSON.h>\nint main(void){return !cJSON_Version();})
+HAVE_LAPACKE := $(call probe,-llapacke -llapack -lblas,#include <lapacke.h>\nint main(void){double a=1;return LAPACKE_dpotrf(LAPACK_ROW_MAJOR,85,1,&a,1);})
+ifndef NO_DNNL
+HAVE_DNNL   := $(call probe,-ldnnl,#include <dnnl.h>\nint main(void){return !dnnl_version();})
+endif
+HAVE_GNUPLOT := $(shell command -v gnuplot >/dev/null 2>&1 && echo 1)
+
+REQUIRED := PROTOBUF_C ZLIB SQLITE CYAML CJSON LAPACKE
+MISSING  := $(foreach r,$(REQUIRED),$(if $(HAVE_$(r)),,$(r)))
+
+LIBS := -lprotobuf-c -lz -lsqlite3 -lcyaml -lcjson -llapacke -llapack -lblas $(if $(HAVE_DNNL),-ldnnl) -lm -pthread
+DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1)

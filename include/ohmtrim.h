@@ -1,0 +1,20 @@
+/* ohmtrim.h - all of ohmtrim: one header a stage, in the order data flows (each is the manual of its stage).
+ *
+ *     device -> network -> chip -> plan -> train -> test -> tune -> campaign -> report */
+#ifndef OHMTRIM_H
+#define OHMTRIM_H
+
+#include "ohmtrim/base.h"
+#include "ohmtrim/array.h"
+#include "ohmtrim/device.h"
+#include "ohmtrim/network.h"
+#include "ohmtrim/data.h"
+#include "ohmtrim/chip.h"
+#include "ohmtrim/plan.h"
+#include "ohmtrim/train.h"
+#include "ohmtrim/test.h"
+#include "ohmtrim/tune.h"
+#include "ohmtrim/campaign.h"
+#include "ohmtrim/report.h"
+
+#endif

@@ -1,0 +1,55 @@
+/* chip.h - one manufactured chip: network x device x chip number.
+ *
+ *     ot_variation var = OT_VARIATION_INIT;
+ *     ot_chip *chip;
+ *     ot_status st = ot_chip_draw(&chip, net, &dev, &var, 17);
+ *     const float *w = ot_chip_weights(chip, 0);                      // (out, in/groups, kh, kw) of crossbar layer 0
+ *
+ * Each weight is `bits` cells of magnitude in two arrays (positive, negative), every cell sampled (DESIGN 4.4, 4.5; device-model
+ * 5-6).  The same (network, device, variation, number) gives the same bits on any machine, alone or among ten thousand.
+ * Since 0.1. */
+#ifndef OHMTRIM_CHIP_H
+#define OHMTRIM_CHIP_H
+
+#include "ohmtrim/device.h"
+#include "ohmtrim/network.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { OT_DRAW_VERSION = 1 };      /* changes when a chip's bits would; stands in every store */
+
+/* How chips differ from the design: gamma = gamma0 (1 + delta_sys + delta_rand), paper 000 II.B. */
+typedef struct ot_variation {
+    double   sigma;       /* sd of delta_sys + delta_rand, a fraction of gamma0, 0..0.08 */
+    double   sys_share;   /* systematic share of the variance, 0..1                      */
+    int      bits;        /* magnitude bits a weight, 2..16; one cell each, two arrays   */
+    uint64_t seed;        /* with the chip number, decides every draw                    */
+} ot_variation;
+#define OT_VARIATION_INIT { .sigma = 0.048, .sys_share = 0.5, .bits = 16, .seed = 1 }
+ot_status ot_variation_check(const ot_variation *var);
+
+typedef struct ot_chip ot_chip;
+
+/* Draw chip `number`.  *out owns its weights, borrows `net` (keep it alive), copies `dev` and `var`. */
+ot_status ot_chip_draw(ot_chip **out, const ot_network *net, const ot_device *dev, const ot_variation *var, uint32_t number);
+/* Draw another chip of the same kind into the same memory; allocates nothing. */
+ot_status ot_chip_redraw(ot_chip *chip, uint32_t number);
+void      ot_chip_free(ot_chip *chip);
+
+uint32_t          ot_chip_number(const ot_chip *chip);
+double            ot_chip_delta_sys(const ot_chip *chip);
+const ot_network *ot_chip_network(const ot_chip *chip);
+const float      *ot_chip_weights(const ot_chip *chip, int crossbar);   /* (out, in/groups, kh, kw) */
+double            ot_chip_scale(const ot_chip *chip, int crossbar);     /* max|w| of the ideal layer, 0 for an all-zero one */
+uint64_t          ot_chip_hash(const ot_chip *chip);                    /* FNV-1a over all weight bits, in order */
+/* The network with this chip's weights in place of the ideal ones (a deep copy the caller frees). */
+ot_status         ot_chip_network_copy(ot_network **out, const ot_chip *chip);
+/* delta_sys of chip `number` without drawing its cells. */
+double            ot_chip_delta_sys_of(const ot_variation *var, uint32_t number);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,83 @@
+/* plan.h - a network made ready to run on a backend: memory planned, layers fused, algorithms chosen.
+ *
+ *     ot_backend *be;  ot_plan *plan;
+ *     ot_status st = ot_backend_open(&be, "auto", NULL);
+ *     ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+ *     st = ot_plan_open(&plan, be, net, &opt);
+ *     st = ot_plan_load(plan, chip);                                  // or NULL: the ideal weights
+ *     int64_t correct;
+ *     st = ot_plan_count(plan, test, NULL, test->n, &correct, NULL);  // right answers
+ *
+ * A plan holds one chip at a time and belongs to one thread.  Images go through it in tiles of fixed size (the last one
+ * padded), so that results do not depend on how many images are asked for at once (DESIGN 4.8).  Knobs: L gains and L
+ * offsets, one pair a ReLU layer, T-ReLU(x) = min(clip, max(0, (x - b) a)).  Since 0.1. */
+#ifndef OHMTRIM_PLAN_H
+#define OHMTRIM_PLAN_H
+
+#include "ohmtrim/chip.h"
+#include "ohmtrim/data.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ot_backend ot_backend;
+
+/* `name`: "auto", "cpu", "ref" ("cuda" where built).  `why` (may be NULL) gets a short sentence of what was picked and why,
+ * owned by the backend.  OT_E_BACKEND if it is not in this build or machine.  One backend object per thread. */
+ot_status   ot_backend_open(ot_backend **out, const char *name, const char **why);
+void        ot_backend_close(ot_backend *be);
+const char *ot_backend_name(const ot_backend *be);
+const char *ot_backend_detail(const ot_backend *be);      /* library and instruction set: part of a campaign's identity */
+
+typedef enum ot_plan_use { OT_PLAN_FORWARD, OT_PLAN_TUNE, OT_PLAN_TRAIN } ot_plan_use;
+typedef enum ot_conv_choice { OT_CONV_AUTO, OT_CONV_DIRECT, OT_CONV_WINOGRAD } ot_conv_choice;
+
+typedef struct ot_plan_options {
+    ot_plan_use    use;    /* FORWARD; TUNE adds backward to knobs; TRAIN: batch statistics, backward to weights */
+    int            tile;   /* images computed at once, 1..4096; part of the result's identity */
+    ot_conv_choice conv;
+} ot_plan_options;
+#define OT_PLAN_OPTIONS_INIT { .use = OT_PLAN_FORWARD, .tile = 128, .conv = OT_CONV_AUTO }
+
+typedef struct ot_plan ot_plan;
+
+ot_status         ot_plan_open(ot_plan **out, ot_backend *be, const ot_network *net, const ot_plan_options *opt);
+void              ot_plan_free(ot_plan *plan);
+size_t            ot_plan_bytes(const ot_plan *plan);           /* all memory it took */
+/* Bytes a plan would take, without taking them. */
+ot_status         ot_plan_measure(size_t *bytes, ot_backend *be, const ot_network *net, const ot_plan_options *opt);
+const ot_network *ot_plan_network(const ot_plan *plan);
+int               ot_plan_relus(const ot_plan *plan);           /* L */
+
+ot_status ot_plan_load(ot_plan *plan, const ot_chip *chip);     /* NULL: the network's own weights */
+/* gain, offset: (L) or NULL for 1 and 0.  OT_E_RANGE: a gain below 1/64 or anything not finite. */
+ot_status ot_plan_set_knobs(ot_plan *plan, const float *gain, const float *offset);
+
+/* Forward.  `index` picks `n` images of `data` (NULL: the first n).  Any output may be NULL.
+ * logits (n, classes); layer_mean (n, L): mean over all neurons of each T-ReLU's output (paper 000's Y_x). */
+ot_status ot_plan_forward(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, float *logits, float *layer_mean);
+/* Right answers among them; bits (may be NULL): (n + 7) / 8 bytes, bit i%8 of byte i/8 set where image i is right.  Ties of the
+ * largest logit go to the lowest class; an image with a NaN logit is wrong. */
+ot_status ot_plan_count(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, int64_t *correct, uint8_t *bits);
+
+/* Mean cross-entropy (natural log) of the n images and its derivatives to the knobs, grad_gain (L), grad_offset (L).  TUNE plans. */
+ot_status ot_plan_gradient(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, double *loss, double *grad_gain,
+                           double *grad_offset);
+
+/* Forward of n <= tile images that stops before each T-ReLU with the mean and standard deviation (over images, channels and pixels)
+ * of its input x; `fn` may set the layer's knobs, which are used at once and kept.  For closed forms (DESIGN 6). */
+typedef ot_status (*ot_moment_fn)(void *user, int relu, double mean, double sd, float *gain, float *offset);
+ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, ot_moment_fn fn, void *user);
+
+/* Training (TRAIN plans): parameters as the flat vector of network.h; batch norm uses the minibatch's own statistics.
+ * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile.
+ * grad: d(mean loss)/d(parameters); batch_statistics: as ot_network_get_statistics, of this minibatch (variance unbiased). */
+ot_status ot_plan_set_parameters(ot_plan *plan, const float *parameters);
+ot_status ot_plan_train(ot_plan *plan, const float *images, const int32_t *labels, int n, float *grad, float *batch_statistics,
+                        double *loss, int64_t *correct);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,54 @@
+/* cli.h - what the verbs share: common options (DESIGN 5), opening of networks, data and devices, errors to exit codes.
+ *
+ * A verb is one file tools/cmd_VERB.c with `int cmd_VERB(int argc, char **argv)`; the Makefile finds it.  argv[0] is "ohmtrim VERB". */
+#ifndef OT_CLI_H
+#define OT_CLI_H
+
+#include "ohmtrim.h"
+
+#include <argp.h>
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+typedef struct cli_common {
+    const char  *backend;          /* auto */
+    const char  *data;             /* NAME[:DIR], NULL if not given */
+    const char  *device_model;     /* r1 */
+    ot_variation variation;        /* --sigma --sys-share --bits --seed */
+    int          limit;            /* 0: all */
+    int          threads;          /* 0: one a core */
+    size_t       memory;           /* bytes, 0: no limit */
+    int          dry_run, json, quiet;
+    uint64_t     given;            /* bit (key - CLI_FIRST) set for each option on the command line */
+} cli_common;
+
+enum { CLI_FIRST = 0x1000, CLI_BACKEND = CLI_FIRST, CLI_SEED, CLI_THREADS, CLI_MEMORY, CLI_DATA, CLI_LIMIT, CLI_DEVICE_MODEL, CLI_SIGMA,
+       CLI_SYS_SHARE, CLI_BITS, CLI_CONFIG, CLI_DRY_RUN, CLI_JSON, CLI_VERB_FIRST /* keys of a verb's own options start here */ };
+
+/* A verb's argp puts its own options first, lists this child, and sets state->child_inputs[0] = &common on ARGP_KEY_INIT:
+ *     static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};                       */
+extern const struct argp cli_argp;
+void cli_defaults(cli_common *c);
+int  cli_given(const cli_common *c, int key);
+
+/* Parse with argp; help and usage errors exit at once (0 or 2). */
+void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
+/* Numbers of the command line, checked whole: a wrong one is a usage error that names the option, the text and what is wanted. */
+double   cli_double(struct argp_state *state, const char *option, const char *text, double least, double most);
+int64_t  cli_int(struct argp_state *state, const char *option, const char *text, int64_t least, int64_t most);
+uint64_t cli_u64(struct argp_state *state, const char *option, const char *text);
+
+/* Prints "ohmtrim VERB: sentence" for ot_last_error and gives the exit code of `st`. */
+int  cli_fail(const char *verb, ot_status st);
+/* To stderr unless -q. */
+void cli_say(const cli_common *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* One JSON object as one line on stdout (numbers with all digits), then frees it. */
+void cli_print_json(cJSON *object);
+void cli_json_number(cJSON *object, const char *name, double value);      /* NaN and infinity become null */
+
+/* Warnings of the network go to stderr. */
+ot_status cli_open_network(const cli_common *c, ot_network **net, const char *path);
+ot_status cli_open_backend(const cli_common *c, ot_backend **be);         /* says what was picked and why */
+
+#endif
