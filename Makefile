@@ -125,3 +125,8 @@ install: all
 	install -m 644 include/ohmtrim/*.h $(DESTDIR)$(PREFIX)/include/ohmtrim/
 	printf 'prefix=%s\nName: ohmtrim\nDescription: test and tune neural-network chips of resistive memory\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lohmtrim $(LIBS)\n' \
 	    '$(PREFIX)' "$$(sed -n 's/^#define OT_VERSION "\(.*\)"/\1/p' include/ohmtrim/base.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ohmtrim.pc
+
+# `make tests` builds the runner and leaves it at $(BUILD)/run.
+tests: $(B)/tests/run
+	$(Q)cp -f $< $(BUILD)/run
+.PHONY: tests

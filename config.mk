@@ -35,7 +35,7 @@ endif
 HAVE_GNUPLOT := $(shell command -v gnuplot >/dev/null 2>&1 && echo 1)
 
 REQUIRED := PROTOBUF_C ZLIB SQLITE CYAML CJSON LAPACKE
-MISSING  := $(foreach r,$(REQUIRED),$(if $(HAVE_$(r)),,$(r)))
+MISSING  := $(strip $(foreach r,$(REQUIRED),$(if $(HAVE_$(r)),,$(r))))
 
 LIBS := -lprotobuf-c -lz -lsqlite3 -lcyaml -lcjson -llapacke -llapack -lblas $(if $(HAVE_DNNL),-ldnnl) -lm -pthread
 DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1)

@@ -2,7 +2,7 @@
  *
  * float32, float64, uint8, int32, int64 and bool, C order (Fortran order is turned on reading), little endian, up to 8 dimensions.
  * npz: stored or deflated zip members, zip64 too; written stored, with a fixed time stamp, so that equal content gives equal
- * bytes.  Files are written beside their name and renamed: whole or not at all.  Since 0.1. */
+ * bytes.  Files are gathered in memory, written beside their name and renamed: whole or not at all.  Since 0.1. */
 #ifndef OHMTRIM_ARRAY_H
 #define OHMTRIM_ARRAY_H
 
@@ -43,7 +43,7 @@ typedef struct ot_npz_writer ot_npz_writer;
 ot_status ot_npz_create(ot_npz_writer **out, const char *path);
 ot_status ot_npz_add(ot_npz_writer *z, const char *name, ot_type type, int n_dims, const int64_t *dims, const void *data);
 ot_status ot_npz_finish(ot_npz_writer *z);                /* writes the directory, renames, frees; also frees on failure */
-void      ot_npz_abandon(ot_npz_writer *z);               /* removes what was written, frees; NULL is fine */
+void      ot_npz_abandon(ot_npz_writer *z);               /* frees; NULL is fine */
 
 #ifdef __cplusplus
 }
