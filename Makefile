@@ -10,7 +10,6 @@ LIB_SRC   := $(sort $(wildcard host/*/*.c models/*.c))
 CMD_SRC   := $(sort $(wildcard tools/*.c))
 TEST_SRC  := $(sort $(wildcard tests/*.c))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
-FUZZ_SRC  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj       = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_OBJ   := $(call obj,$(LIB_SRC)) $(B)/onnx.pb-c.o
 VERBS     := $(patsubst tools/cmd_%.c,%,$(filter tools/cmd_%.c,$(CMD_SRC)))
@@ -31,6 +30,7 @@ help:
 	@echo 'make check-oom  the tests in which the n-th allocation fails, for every n'
 	@echo 'make check-bites  seeded faults: each must turn the tests red'
 	@echo 'make check-fuzz   fuzz every file reader for a short while (clang)'
+	@echo 'make check-config the tests without each optional part'
 	@echo 'make bench      benchmarks against their baselines; JSON lines'
 	@echo 'make install    to PREFIX=$(PREFIX), with ohmtrim.pc'
 	@echo 'make deps       install the Debian packages that are needed (or print the line)'
@@ -125,6 +125,27 @@ install: all
 	install -m 644 include/ohmtrim/*.h $(DESTDIR)$(PREFIX)/include/ohmtrim/
 	printf 'prefix=%s\nName: ohmtrim\nDescription: test and tune neural-network chips of resistive memory\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lohmtrim $(LIBS)\n' \
 	    '$(PREFIX)' "$$(sed -n 's/^#define OT_VERSION "\(.*\)"/\1/p' include/ohmtrim/base.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ohmtrim.pc
+
+check-oom: config tests
+	@$(BUILD)/run -t allocation
+
+check-bites:
+	@tests/check-bites.sh
+
+check-fuzz:
+	@tools/install-deps --check
+	@tests/check-fuzz.sh $(FUZZ_SECONDS)
+
+# The tests without each optional part.
+check-config:
+	@$(MAKE) --no-print-directory NO_DNNL=1 CMD=$(BUILD)/ohmtrim-no-dnnl check-now
+
+# For scripts: where objects lie, what is linked.
+where:
+	@echo $(B)
+libs:
+	@echo $(LIBS)
+.PHONY: where libs check-config
 
 # `make tests` builds the runner and leaves it at $(BUILD)/run.
 tests: $(B)/tests/run
