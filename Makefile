@@ -93,19 +93,22 @@ $(B)/%.o: %.c
 $(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TESTS_DIR='"$(CURDIR)/tests"'
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+
 check:
 	@tools/install-deps --check
+	@$(MAKE) --no-print-directory -j$(JOBS) $(CMD) tests
 	@$(MAKE) --no-print-directory check-now
 
 check-now: config $(CMD) $(B)/tests/run
 	@OHMTRIM=$(abspath $(CMD)) RUNNER=$(B)/tests/run tests/run.sh $(SUITES)
 
 check-san:
-	@$(MAKE) --no-print-directory CMD=$(BUILD)/ohmtrim-san SANITIZE=address,undefined OPT='-O1 -g' check-now
+	@$(MAKE) --no-print-directory -j$(JOBS) CMD=$(BUILD)/ohmtrim-san BUILD=$(BUILD)/san SANITIZE=address,undefined OPT='-O1 -g' check-now
 
 demo:
 	@tools/install-deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@OHMTRIM=$(abspath $(CMD)) examples/demo.sh
 
 bench: config $(CMD) $(addprefix $(B)/bench/bench_,$(BENCHES))
@@ -138,7 +141,7 @@ check-fuzz:
 
 # The tests without each optional part.
 check-config:
-	@$(MAKE) --no-print-directory NO_DNNL=1 CMD=$(BUILD)/ohmtrim-no-dnnl check-now
+	@$(MAKE) --no-print-directory -j$(JOBS) NO_DNNL=1 CMD=$(BUILD)/ohmtrim-no-dnnl BUILD=$(BUILD)/no-dnnl check-now
 
 # For scripts: where objects lie, what is linked.
 where:
