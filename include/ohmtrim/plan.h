@@ -37,6 +37,7 @@ typedef struct ot_plan_options {
     ot_plan_use    use;    /* FORWARD; TUNE adds backward to knobs; TRAIN: batch statistics, backward to weights */
     int            tile;   /* images computed at once, 1..4096; part of the result's identity */
     ot_conv_choice conv;
+    double         label_smoothing;   /* TRAIN, 0..1: share of the target spread evenly over all classes */
 } ot_plan_options;
 #define OT_PLAN_OPTIONS_INIT { .use = OT_PLAN_FORWARD, .tile = 128, .conv = OT_CONV_AUTO }
 
