@@ -20,6 +20,7 @@ static const struct argp_option options[] = {
     {"sigma", CLI_SIGMA, "X", 0, "sd of gamma's variation, a fraction 0..0.08 (0.048)", 0},
     {"sys-share", CLI_SYS_SHARE, "X", 0, "systematic share of its variance, 0..1 (0.5)", 0},
     {"bits", CLI_BITS, "N", 0, "magnitude bits a weight, 2..16 (16)", 0},
+    {"config", CLI_CONFIG, "FILE", 0, "YAML file with these options as keys (sys_share: 0.5); the command line wins", 0},
     {"dry-run", CLI_DRY_RUN, 0, 0, "say what would be done and how much memory it takes, then stop", 0},
     {"json", CLI_JSON, 0, 0, "results as JSON, one object a line", 0},
     {"quiet", 'q', 0, 0, "no progress and no remarks", 0},
@@ -83,6 +84,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case CLI_SIGMA: c->variation.sigma = cli_double(state, "sigma", arg, 0, 0.08); return 0;
     case CLI_SYS_SHARE: c->variation.sys_share = cli_double(state, "sys-share", arg, 0, 1); return 0;
     case CLI_BITS: c->variation.bits = (int)cli_int(state, "bits", arg, 2, 16); return 0;
+    case CLI_CONFIG: return 0;                               /* read before parsing: cli_config.c */
     case CLI_DRY_RUN: c->dry_run = 1; return 0;
     case CLI_JSON: c->json = 1; return 0;
     case 'q': c->quiet = 1; return 0;
@@ -101,6 +103,11 @@ void cli_defaults(cli_common *c)
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = 2;
+    ot_status st = cli_config_words(&argc, &argv);
+    if (st != OT_OK) {
+        fprintf(stderr, "%s: %s\n", argv[0], ot_last_error());
+        exit(ot_status_exit(st));
+    }
     error_t e = argp_parse(argp, argc, argv, 0, NULL, input);
     if (e) {
         fprintf(stderr, "%s: %s\n", argv[0], strerror(e));
