@@ -41,12 +41,21 @@ typedef struct ot_tune_cost {
     double  seconds;                           /* wall time of this chip's tuning */
 } ot_tune_cost;
 
-/* Adam on the knobs of what `plan` (a TUNE plan) holds, from the knobs given in gain, offset (L each) to the ones left there. */
+/* Adam steps that the options ask for on `n` images: `steps`, or epochs * n / minibatch, at least 1. */
+int64_t ot_tune_steps(const ot_tune_options *opt, int64_t n);
+
+/* Below, `index` picks images of `data`; NULL: the first n. */
+
+/* Adam on the knobs of what `plan` (a TUNE plan) holds, from the knobs given in gain, offset (L each) to the ones left there (which the
+ * plan holds too).  Minibatches are cut from one endless stream of images: every epoch an order of its own, by (seed, epoch).  A loss
+ * or gradient that is not finite brings the best knobs seen back (1, 0 if none were); four times in a row ends tuning with them. */
 ot_status ot_tune_adam(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n_index, const ot_tune_options *opt,
                        int64_t steps, float *gain, float *offset, ot_tune_cost *cost);
 
-/* The ideal network's means and spreads of each T-ReLU's input on some images: 2L numbers, made once with the ideal weights loaded. */
+/* The ideal network's means and spreads of each T-ReLU's input on `n` images (at most the plan's tile): mean (L), sd (L), with knobs
+ * 1, 0.  Loads the ideal weights into the plan. */
 ot_status ot_tune_targets(double *mean, double *sd, ot_plan *plan, const ot_data *data, const uint32_t *index, int n);
+/* Layer by layer a = sd0 / sd, b = mean - mean0 / a on what `plan` holds: one forward pass.  (1, 0) where a spread is zero. */
 ot_status ot_tune_closed_form(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *mean, const double *sd,
                               float *gain, float *offset, ot_tune_cost *cost);
 
@@ -58,8 +67,22 @@ ot_status ot_casebook_make(ot_casebook **out, const float *signatures, const flo
 void      ot_casebook_free(ot_casebook *cb);
 int       ot_casebook_clusters(const ot_casebook *cb);
 double    ot_casebook_silhouette(const ot_casebook *cb);
-/* Nearest medoid, then nearest member (standardised, Euclid; ties to the lowest).  *nearest: row of the casebook. */
+int       ot_casebook_signature_length(const ot_casebook *cb);    /* s */
+int       ot_casebook_relus(const ot_casebook *cb);               /* l */
+int       ot_casebook_dropped(const ot_casebook *cb);             /* features without spread */
+/* Nearest medoid, then nearest member (standardised, Euclid; ties to the lowest).  *nearest (may be NULL): row of the casebook. */
 ot_status ot_tune_learned(const ot_casebook *cb, const float *signature, float *gain, float *offset, int *nearest, ot_tune_cost *cost);
+
+/* What tuning the chips of one network shares: the images of each tuner, drawn from the seed, and the ideal's means and spreads.
+ * Read-only once open, so threads may share it; borrows `train`.  ot_tuning_open needs a TUNE plan and leaves the ideal weights in it.
+ * OT_E_UNSUPPORTED: a network without ReLU has no knobs. */
+typedef struct ot_tuning ot_tuning;
+ot_status ot_tuning_open(ot_tuning **out, ot_plan *plan, const ot_data *train, const ot_tune_options *opt);
+void      ot_tuning_free(ot_tuning *t);
+/* Tune what `plan` holds (a chip; any knobs) with one tuner: knobs into gain, offset (L each) and into the plan.  `learned` needs `cb`
+ * and the chip's untuned `signature`, and gives the row it took in *nearest (may be NULL, as all three for other tuners). */
+ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const ot_casebook *cb, const float *signature, float *gain,
+                        float *offset, int *nearest, ot_tune_cost *cost);
 
 #ifdef __cplusplus
 }
