@@ -1,7 +1,8 @@
 /* config.c - see config.h.
  *
  * libcyaml reports an error as a first line that says what is wrong, then a back trace from the inside out, one line a level, each
- * with a position in the file.  The first line and the first position make our sentence. */
+ * with a position in the file.  The first line and the first position make our sentence; for an unknown key that position is
+ * the mapping's, so the key's own line is looked up. */
 #include "config.h"
 #include "fail.h"
 #include "file.h"
@@ -32,6 +33,19 @@ static const cyaml_config_t *configured(cyaml_config_t *cfg, complaint *c)
     return cfg;
 }
 
+/* The line on which `key:` stands, or `otherwise`. */
+static int line_of_key(const char *text, const char *key, int otherwise)
+{
+    size_t n = strlen(key);
+    for (int line = 1; text; line++) {
+        text += strspn(text, " \t-{");
+        if (!strncmp(text, key, n) && text[n + strspn(text + n, " ")] == ':') return line;
+        text = strchr(text, '\n');
+        if (text) text++;
+    }
+    return otherwise;
+}
+
 ot_status ot__config_read(cyaml_data_t **out, const char *path, const cyaml_schema_value_t *schema)
 {
     void *bytes;
@@ -41,6 +55,8 @@ ot_status ot__config_read(cyaml_data_t **out, const char *path, const cyaml_sche
     *out = NULL;
     OT_TRY(ot__file_read(&bytes, &n_bytes, path, 1 << 20));
     cyaml_err_t e = cyaml_load_data(bytes, n_bytes, configured(&cfg, &c), schema, out, NULL);
+    static const char unknown[] = "Unexpected key: ";
+    if (!strncmp(c.what, unknown, sizeof unknown - 1)) c.line = line_of_key(bytes, c.what + sizeof unknown - 1, c.line);
     ot_free(bytes);
     if (e == CYAML_OK && *out) return OT_OK;
     if (e == CYAML_OK) OT_FAIL(OT_E_FORMAT, "%s: empty, want a mapping of keys to values", path);
