@@ -90,6 +90,8 @@ $(B)/%.o: %.c
 	@mkdir -p $(dir $@)
 	@echo '  cc $<'
 	$(Q)$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) $(DEFS) $(INC) -MMD -MP -c -o $@ $<
+$(B)/host/chip/draw_v3.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)
+$(B)/host/chip/draw_v4.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v4 -mprefer-vector-width=512)
 $(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TESTS_DIR='"$(CURDIR)/tests"'
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

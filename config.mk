@@ -32,10 +32,12 @@ HAVE_LAPACKE := $(call probe,-llapacke -llapack -lblas,#include <lapacke.h>\nint
 ifndef NO_DNNL
 HAVE_DNNL   := $(call probe,-ldnnl,#include <dnnl.h>\nint main(void){return !dnnl_version();})
 endif
+# The drawing loop is built for three levels of x86-64 and the fastest the processor has is taken (host/chip/pick.c).
+HAVE_X86_LEVELS := $(call probe,-march=x86-64-v4,#ifndef __x86_64__\n#error not x86-64\n#endif\nint main(void){return 0;})
 HAVE_GNUPLOT := $(shell command -v gnuplot >/dev/null 2>&1 && echo 1)
 
 REQUIRED := PROTOBUF_C ZLIB SQLITE CYAML CJSON LAPACKE
 MISSING  := $(strip $(foreach r,$(REQUIRED),$(if $(HAVE_$(r)),,$(r))))
 
 LIBS := -lprotobuf-c -lz -lsqlite3 -lcyaml -lcjson -llapacke -llapack -lblas $(if $(HAVE_DNNL),-ldnnl) -lm -pthread
-DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1)
+DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1) $(if $(HAVE_X86_LEVELS),-DOT_DRAW_X86=1)

@@ -49,6 +49,12 @@ ot_status         ot_chip_network_copy(ot_network **out, const ot_chip *chip);
 /* delta_sys of chip `number` without drawing its cells. */
 double            ot_chip_delta_sys_of(const ot_variation *var, uint32_t number);
 
+/* What theory says, to 1e-10: k[s] = mean, variance, third and fourth cumulant of X = G / (g_LRS - g_HRS) of a cell in state s
+ * on a chip with this delta_sys, over its delta_rand of sd sigma_rand.  OT_E_RANGE outside 0..0.08. */
+ot_status ot_chip_cell_cumulants(double k[2][4], const ot_device *dev, double delta_sys, double sigma_rand);
+/* The same of a weight of signed magnitude q (|q| < 2^bits), in steps: w = max|w| / (2^bits - 1) times it. */
+void      ot_chip_weight_cumulants(double out[4], const double k[2][4], int64_t q, int bits);
+
 #ifdef __cplusplus
 }
 #endif
