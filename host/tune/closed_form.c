@@ -1,0 +1,66 @@
+/* closed_form.c - knobs without labels, gradients or training images: match mean and spread (DESIGN 6).
+ *
+ * What variation does to a layer is, for the most part, to scale and shift its input as a whole; batch norm's scale and shift were
+ * learned for the ideal.  So run a few images, and before each T-ReLU in turn choose (a, b) such that (x - b) a has the mean and the
+ * standard deviation that the ideal network's x0 had on them:
+ *
+ *     a = sd(x0) / sd(x)        b = mean(x) - mean(x0) / a
+ *
+ * The next layer then sees the mended output of this one, so one forward pass does all layers.  A gain that would fall below 1/64 is
+ * held there (b follows); a layer without spread keeps (1, 0). */
+#include "ohmtrim/tune.h"
+#include "base/fail.h"
+#include "base/progress.h"
+#include "kernels/adam.h"
+
+#include <math.h>
+
+typedef struct matching {
+    double       *mean, *sd;               /* targets: written ... */
+    const double *mean0, *sd0;             /* ... or matched */
+    float        *gain, *offset;
+    ot_tune_cost *cost;
+} matching;
+
+static ot_status note(void *user, int relu, double mean, double sd, float *gain, float *offset)
+{
+    matching *m = user;
+    m->mean[relu] = mean;
+    m->sd[relu] = sd;
+    *gain = 1;
+    *offset = 0;
+    return OT_OK;
+}
+
+static ot_status match(void *user, int relu, double mean, double sd, float *gain, float *offset)
+{
+    matching *m = user;
+    double    a = 1, b = 0;
+    if (sd > 0 && m->sd0[relu] > 0 && isfinite((float)(m->sd0[relu] / sd))) {
+        a = ot_adam_project_gain(m->sd0[relu] / sd, &m->cost->projected);
+        b = mean - m->mean0[relu] / a;
+        if (!isfinite((float)b)) a = 1, b = 0;
+    }
+    *gain = m->gain[relu] = (float)a;
+    *offset = m->offset[relu] = (float)b;
+    return OT_OK;
+}
+
+ot_status ot_tune_targets(double *mean, double *sd, ot_plan *plan, const ot_data *data, const uint32_t *index, int n)
+{
+    matching m = {.mean = mean, .sd = sd};
+    OT_TRY(ot_plan_load(plan, NULL));
+    OT_TRY(ot_plan_set_knobs(plan, NULL, NULL));
+    return ot_plan_moments(plan, data, index, n, note, &m);
+}
+
+ot_status ot_tune_closed_form(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *mean, const double *sd,
+                              float *gain, float *offset, ot_tune_cost *cost)
+{
+    double   start = ot__seconds();
+    matching m = {.mean0 = mean, .sd0 = sd, .gain = gain, .offset = offset, .cost = cost};
+    OT_TRY(ot_plan_moments(plan, data, index, n, match, &m));
+    cost->images_forward += n;
+    cost->seconds += ot__seconds() - start;
+    return ot_plan_set_knobs(plan, gain, offset);
+}

@@ -1,0 +1,53 @@
+/* options.c - the tuners' names, their settings and the defaults that docs/tuning.md's sweep found. */
+#include "ohmtrim/tune.h"
+#include "base/fail.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const names[OT_TUNERS] = {
+    [OT_TUNER_EXHAUSTIVE] = "exhaustive",   [OT_TUNER_SUBSET] = "subset",
+    [OT_TUNER_LEARNED] = "learned",         [OT_TUNER_CLOSED_FORM] = "closed-form",
+    [OT_TUNER_CLOSED_FORM_ADAM] = "closed-form-adam",
+};
+
+const char *ot_tuner_name(ot_tuner t) { return (unsigned)t < OT_TUNERS ? names[t] : "?"; }
+
+ot_status ot_tuner_parse(ot_tuner *out, const char *name)
+{
+    for (int t = 0; t < OT_TUNERS; t++)
+        if (!strcmp(name, names[t])) {
+            *out = (ot_tuner)t;
+            return OT_OK;
+        }
+    OT_FAIL(OT_E_USAGE, "tuner '%s', want exhaustive, subset, learned, closed-form or closed-form-adam", name);
+}
+
+ot_tune_options ot_tune_defaults(void)
+{
+    return (ot_tune_options){
+        .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_steps = 40, .polish_images = 1000, .seed = 1,
+    };
+}
+
+ot_status ot_tune_check(const ot_tune_options *o)
+{
+    if (!(o->lr > 0 && o->lr <= 1)) OT_FAIL(OT_E_RANGE, "lr = %g, want more than 0, at most 1", o->lr);
+    if (!(o->epochs > 0 && o->epochs <= 1000)) OT_FAIL(OT_E_RANGE, "epochs = %g, want more than 0, at most 1000", o->epochs);
+    if (!(o->steps >= 0 && o->steps <= 1000000)) OT_FAIL(OT_E_RANGE, "steps = %d, want 0..1000000 (0: by epochs)", o->steps);
+    if (!(o->minibatch >= 1 && o->minibatch <= 4096)) OT_FAIL(OT_E_RANGE, "minibatch = %d, want 1..4096", o->minibatch);
+    if (!(o->subset_frac > 0 && o->subset_frac <= 1))
+        OT_FAIL(OT_E_RANGE, "subset_frac = %g, want more than 0, at most 1", o->subset_frac);
+    if (!(o->images >= 2 && o->images <= 4096)) OT_FAIL(OT_E_RANGE, "images = %d, want 2..4096 (closed form)", o->images);
+    if (!(o->polish_steps >= 1 && o->polish_steps <= 1000000))
+        OT_FAIL(OT_E_RANGE, "polish_steps = %d, want 1..1000000", o->polish_steps);
+    if (!(o->polish_images >= 1)) OT_FAIL(OT_E_RANGE, "polish_images = %d, want 1 or more", o->polish_images);
+    return OT_OK;
+}
+
+int64_t ot_tune_steps(const ot_tune_options *o, int64_t n)
+{
+    if (o->steps > 0) return o->steps;
+    double steps = nearbyint(o->epochs * (double)n / (double)(n < o->minibatch ? n : o->minibatch));
+    return steps < 1 ? 1 : (int64_t)steps;
+}

@@ -1,0 +1,105 @@
+/* tuning.c - one door to all tuners, and what the chips of a network share: which images each tuner sees, and the ideal's means and
+ * spreads.  Drawn once from the seed, never from a chip, so that chips and tuners are compared on equal terms. */
+#include "ohmtrim/tune.h"
+#include "base/fail.h"
+#include "base/progress.h"
+#include "test/shuffle.h"
+
+struct ot_tuning {
+    ot_tune_options opt;
+    const ot_data  *train;             /* borrowed */
+    int             relus;
+    int64_t         n[4];              /* images of each list */
+    uint32_t       *index[4];          /* ALL, SUBSET, MATCH, POLISH */
+    double         *mean, *sd;         /* (L) the ideal's, on the MATCH images */
+};
+enum { ALL, SUBSET, MATCH, POLISH };
+
+void ot_tuning_free(ot_tuning *t)
+{
+    if (!t) return;
+    ot_free(t->sd);
+    ot_free(t->mean);
+    for (int i = 0; i < 4; i++) ot_free(t->index[i]);
+    ot_free(t);
+}
+
+/* The first `n` of all images in a drawn order. */
+static ot_status draw_images(ot_tuning *t, int list, int64_t n, uint32_t which)
+{
+    uint32_t all = (uint32_t)t->train->n, *index = ot_alloc(all, sizeof *index);
+    if (!index) OT_NOMEM("image numbers", all * sizeof *index);
+    for (uint32_t i = 0; i < all; i++) index[i] = i;
+    if (list != ALL) ot__shuffle(index, all, t->opt.seed, which, 0);
+    t->index[list] = index;
+    t->n[list] = n < all ? n : all;
+    return OT_OK;
+}
+
+ot_status ot_tuning_open(ot_tuning **out, ot_plan *plan, const ot_data *train, const ot_tune_options *opt)
+{
+    const ot_network *net = ot_plan_network(plan);
+    int               relus = ot_plan_relus(plan);
+    OT_TRY(ot_tune_check(opt));
+    OT_TRY(ot_data_check(train, net));
+    if (relus < 1) OT_FAIL(OT_E_UNSUPPORTED, "network '%s' has no ReLU layer, so it has no knobs to tune", ot_network_name(net));
+    if (train->n < 1) OT_FAIL(OT_E_DATA, "no training images (%s)", train->name);
+    ot_tuning *t = ot_alloc(1, sizeof *t);
+    ot_status  st = OT_OK;
+    if (!t) OT_NOMEM("tuning", sizeof *t);
+    *t = (ot_tuning){.opt = *opt, .train = train, .relus = relus};
+    int64_t subset = (int64_t)((double)train->n * opt->subset_frac + 0.5);
+    OT_TRY_TO(done, st, draw_images(t, ALL, train->n, 0));
+    OT_TRY_TO(done, st, draw_images(t, SUBSET, subset > 1 ? subset : 1, OT__SHUFFLE_SUBSET));
+    OT_TRY_TO(done, st, draw_images(t, MATCH, opt->images, OT__SHUFFLE_CLOSED_FORM));
+    OT_TRY_TO(done, st, draw_images(t, POLISH, opt->polish_images, OT__SHUFFLE_POLISH));
+    t->mean = ot_alloc((size_t)relus, sizeof *t->mean);
+    t->sd = ot_alloc((size_t)relus, sizeof *t->sd);
+    if (!t->mean || !t->sd) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for the targets of %d layers", relus);
+    st = ot_tune_targets(t->mean, t->sd, plan, train, t->index[MATCH], (int)t->n[MATCH]);
+done:
+    if (st != OT_OK) {
+        ot_tuning_free(t);
+        return st;
+    }
+    *out = t;
+    return OT_OK;
+}
+
+static ot_status adam(const ot_tuning *t, int list, int64_t steps, ot_plan *plan, float *gain, float *offset, ot_tune_cost *cost)
+{
+    return ot_tune_adam(plan, t->train, t->index[list], t->n[list], &t->opt, steps, gain, offset, cost);
+}
+
+static ot_status closed_form(const ot_tuning *t, ot_plan *plan, float *gain, float *offset, ot_tune_cost *cost)
+{
+    return ot_tune_closed_form(plan, t->train, t->index[MATCH], (int)t->n[MATCH], t->mean, t->sd, gain, offset, cost);
+}
+
+ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const ot_casebook *cb, const float *signature, float *gain,
+                        float *offset, int *nearest, ot_tune_cost *cost)
+{
+    *cost = (ot_tune_cost){0};
+    if (ot_plan_relus(plan) != t->relus)
+        OT_FAIL(OT_E_SHAPE, "the plan has %d knob pairs, the tuning was opened for %d", ot_plan_relus(plan), t->relus);
+    for (int l = 0; l < t->relus; l++) {
+        gain[l] = 1;
+        offset[l] = 0;
+    }
+    switch (tuner) {
+    case OT_TUNER_EXHAUSTIVE: return adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), plan, gain, offset, cost);
+    case OT_TUNER_SUBSET: return adam(t, SUBSET, ot_tune_steps(&t->opt, t->n[SUBSET]), plan, gain, offset, cost);
+    case OT_TUNER_LEARNED:
+        if (!cb || !signature) OT_FAIL(OT_E_USAGE, "the learned tuner wants a casebook and the chip's signature");
+        if (ot_casebook_relus(cb) != t->relus)
+            OT_FAIL(OT_E_SHAPE, "the casebook has %d knob pairs a chip, the network %d", ot_casebook_relus(cb), t->relus);
+        OT_TRY(ot_tune_learned(cb, signature, gain, offset, nearest, cost));
+        return ot_plan_set_knobs(plan, gain, offset);
+    case OT_TUNER_CLOSED_FORM: return closed_form(t, plan, gain, offset, cost);
+    case OT_TUNER_CLOSED_FORM_ADAM:
+        OT_TRY(closed_form(t, plan, gain, offset, cost));
+        return adam(t, POLISH, t->opt.polish_steps, plan, gain, offset, cost);
+    case OT_TUNERS: break;
+    }
+    OT_FAIL(OT_E_RANGE, "tuner number %d, want 0..%d", (int)tuner, OT_TUNERS - 1);
+}
