@@ -41,6 +41,7 @@ typedef struct ot_layer {
     int         in[2];             /* layer indices; in[1] = -1 unless OT_OP_ADD */
     int         c, h, w;           /* output shape of one image (filled by ot_network_add) */
 
+    int in_c;                      /* input channels (filled by ot_network_add) */
     int groups;                    /* CONV; 1 for DENSE */
     int kh, kw, sh, sw;            /* kernel and stride: CONV, pools */
     int pt, pl, pb, pr;            /* zero padding top, left, bottom, right: CONV, pools */

@@ -1,0 +1,28 @@
+/* impl.h - what the files of host/network/ share: the network's insides. */
+#ifndef OT_NETWORK_IMPL_H
+#define OT_NETWORK_IMPL_H
+
+#include "base/fail.h"
+#include "ohmtrim/network.h"
+
+enum { OT_MAX_ELEMENTS = 1 << 28, OT_MAX_WARNINGS = 64 };
+
+struct ot_network {
+    char     *name;
+    int       n, room;               /* layers */
+    ot_layer *layers;
+    int       n_crossbars, n_relus;
+    float    *mean, *std;            /* (c) of the input */
+    int       bits;
+    char    **class_names;
+    int       n_class_names;
+    char     *warnings[OT_MAX_WARNINGS];
+    int       n_warnings;
+};
+
+/* Works out l->c, h, w from what it reads (a, b: outputs of in[0], in[1]) and checks all settings. */
+ot_status ot__layer_shape(ot_layer *l, const ot_layer *a, const ot_layer *b);
+/* Keeps a sentence for ot_network_warning; silently full after OT_MAX_WARNINGS. */
+ot_status ot__network_warn(ot_network *net, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
