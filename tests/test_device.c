@@ -229,6 +229,14 @@ TEST the_tail_is_counted(void)
     OK(ot_device_open(&d, "r1"));
     ot_device_tail(&d, 0.08, tail);
     ASSERT(tail[0] == 0 && tail[1] > 1e-3);
+    char text[256];
+    ASSERT_EQ(1, ot_device_warning(&d, 0.08, text, sizeof text));
+    ASSERT_STR_EQ("device r1: at sigma 0.08 1.78e+03 in a million beyond +-0.25, where f is held constant", text);
+    ASSERT_EQ(0, ot_device_warning(&d, 0.048, text, sizeof text));
+    ASSERT_STR_EQ("", text);
+    OK(ot_device_open(&d, "r2"));
+    ASSERT_EQ(1, ot_device_warning(&d, 0.048, text, sizeof text));
+    ASSERT_STR_EQ("device r2: at sigma 0.048 577 cells in a million lie below delta = -0.156, where SET fails", text);
     PASS();
 }
 

@@ -15,6 +15,14 @@ static const double GAMMA0 = 16.5, BETA = 1.25, A0_L = 0.05;
 static const double C_TH = 3.1825e-16, TAU = 0.23; /* J/K, ns */
 static const double PER_NS = 1e-9;
 
+/* sinh and cosh of x by one exponential, to the last digits also next to 0. */
+static void hyperbolic(double x, double *sinh_x, double *cosh_x)
+{
+    double m = expm1(x), r = m / (m + 1);
+    *sinh_x = 0.5 * (m + r);
+    *cosh_x = 1 + 0.5 * m * r;
+}
+
 double ot__cell_current(double gap, double v_d) { return I0 * exp(-gap / G0) * sinh(v_d / V0); }
 double ot__cell_conductance(double gap) { return ot__cell_current(gap, CELL_V_READ) / CELL_V_READ; }
 double ot__cell_gap(double conductance) { return -G0 * log(conductance * CELL_V_READ / (I0 * sinh(CELL_V_READ / V0))); }
@@ -36,21 +44,22 @@ double ot__cell_voltage(const ot_pulse *p, double gap, double v)
     if (p->series == OT_SERIES_NONE || v == 0) return v;
     double amp = I0 * exp(-gap / G0), top = fabs(v), low = 0, high = top, x = top / 2;
     for (int i = 0; i < 200; i++) {
-        double slope, e = x / V0, f = amp * sinh(e) - series_current(p, top - x, &slope);
+        double slope, sh, ch;
+        hyperbolic(x / V0, &sh, &ch);
+        double f = amp * sh - series_current(p, top - x, &slope);
         if (f > 0) high = x; else low = x;
-        double next = x - f / (amp * cosh(e) / V0 + slope);
-        if (!(next > low && next < high)) next = 0.5 * (low + high);
-        double moved = fabs(next - x);
-        x = next;
-        if (moved <= 1e-16 * top) break;
+        double newton = f / (amp * ch / V0 + slope), next = x - newton;
+        if (fabs(newton) <= 4e-16 * top) break;        /* rounding is all that is left */
+        x = next > low && next < high ? next : 0.5 * (low + high);
     }
     return copysign(x, v);
 }
 
 void ot__cell_rates(cell_rates *out, const ot_pulse *p, double gamma_scale, double gap, double temperature, double v)
 {
-    double v_d = ot__cell_voltage(p, gap, v), amp = I0 * exp(-gap / G0);
-    double current = amp * sinh(v_d / V0), i_v = amp * cosh(v_d / V0) / V0;
+    double v_d = ot__cell_voltage(p, gap, v), amp = I0 * exp(-gap / G0), sh, ch;
+    hyperbolic(v_d / V0, &sh, &ch);
+    double current = amp * sh, i_v = amp * ch / V0;
     double vd_g = 0, vd_v = 1;                     /* how v_d follows the gap and the applied voltage */
     if (p->series != OT_SERIES_NONE) {
         double slope;

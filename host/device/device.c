@@ -3,6 +3,7 @@
 #include "base/fail.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static const char *const state_name[2] = {"lrs", "hrs"};
 
@@ -46,4 +47,17 @@ void ot_device_tail(const ot_device *dev, double sigma, double out[2])
     if (!(sigma > 0)) return;
     if (dev->valid_min > -dev->domain) out[0] = 0.5 * erfc(-dev->valid_min / (sigma * sqrt(2)));
     out[1] = erfc(dev->domain / (sigma * sqrt(2)));
+}
+
+int ot_device_warning(const ot_device *dev, double sigma, char *out, size_t n_bytes)
+{
+    double tail[2];
+    char below[96] = "", beyond[96] = "";
+    ot_device_tail(dev, sigma, tail);
+    if (tail[0] > 1e-6) snprintf(below, sizeof below, "%.3g cells in a million lie below delta = %g, where SET fails", tail[0] * 1e6, dev->valid_min);
+    if (tail[1] > 1e-6) snprintf(beyond, sizeof beyond, "%.3g in a million beyond +-%g, where f is held constant", tail[1] * 1e6, dev->domain);
+    if (n_bytes) *out = 0;
+    if (!*below && !*beyond) return 0;
+    snprintf(out, n_bytes, "device %s: at sigma %g %s%s%s", dev->name, sigma, below, *below && *beyond ? "; " : "", beyond);
+    return 1;
 }

@@ -46,6 +46,8 @@ ot_status ot_device_save(const ot_device *dev, const char *path);
 const char *ot_device_preset(int i, const char **what);
 /* Fraction of cells whose total delta (sd sigma) lies outside the valid domain: [0] below valid_min, [1] beyond +-domain. */
 void      ot_device_tail(const ot_device *dev, double sigma, double out[2]);
+/* Where more than one cell in a million is out there: 1 and a sentence saying how many; else 0 and "".  256 bytes are enough. */
+int       ot_device_warning(const ot_device *dev, double sigma, char *out, size_t n_bytes);
 
 /* -- Programming pulses ------------------------------------------------------------------------------------------
  * A pulse rises from 0 to `volts` in edge_ns, stays width_ns, falls in edge_ns.  Cell and access device are in series;
