@@ -236,7 +236,7 @@ TEST the_tail_is_counted(void)
     ASSERT_STR_EQ("", text);
     OK(ot_device_open(&d, "r2"));
     ASSERT_EQ(1, ot_device_warning(&d, 0.048, text, sizeof text));
-    ASSERT_STR_EQ("device r2: at sigma 0.048 577 cells in a million lie below delta = -0.156, where SET fails", text);
+    ASSERT_STR_EQ("device r2: at sigma 0.048 577 cells in a million lie below delta = -0.156, where writing fails", text);
     PASS();
 }
 

@@ -86,7 +86,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_EDGE: c->set.edge_ns = cli_double(state, "edge", arg, 0.01, 1000); return 0;
     case KEY_DOMAIN: c->domain = cli_double(state, "domain", arg, 0.02, 0.3); return 0;
     case KEY_DEGREE: {
-        double d[2];
+        double d[2] = {0};
         if (numbers(state, "degree", arg, d, 2, 1, OT_DEVICE_MAX_POLY - 1) != 2 || d[0] != floor(d[0]) || d[1] != floor(d[1]))
             argp_error(state, "--degree wants two whole numbers, LRS,HRS");
         c->degree[0] = (int)d[0], c->degree[1] = (int)d[1];
@@ -139,11 +139,12 @@ static ot_status programming(ot_programming *out, const args *a)
 
 static ot_status make(ot_device *d, ot_fit *fit, double *seconds, const args *a)
 {
-    if (!a->simulate) return ot_device_open(d, a->preset ? a->preset : a->common.device_model);
     ot_programming p;
     ot_status st = programming(&p, a);
+    if (st != OT_OK) return st;
+    if (!a->simulate) return ot_device_open(d, a->preset ? a->preset : a->common.device_model);
     double start = ot__seconds();
-    if (st == OT_OK) st = ot_device_fit(d, fit, &p);
+    st = ot_device_fit(d, fit, &p);
     *seconds = ot__seconds() - start;
     if (st == OT_OK && a->preset && !(a->changed & ~(1ull << (KEY_FIT - CLI_VERB_FIRST)))) snprintf(d->name, sizeof d->name, "%s", a->preset);
     return st;
@@ -196,7 +197,7 @@ static void print_text(const args *a, const ot_device *d, const ot_fit *fit, dou
     static const char *const names[2] = {"LRS", "HRS"};
     printf("device %s: %s\n", d->name, d->source);
     printf("  on/off %.4g; conductance %.4g..%.4g uS; |delta| <= %g", d->g[0] / d->g[1], 1e6 * d->g_min, 1e6 * d->g_max, d->domain);
-    if (d->valid_min > -d->domain) printf(", SET works for delta >= %g", d->valid_min);
+    if (d->valid_min > -d->domain) printf(", cells can be written for delta >= %g", d->valid_min);
     printf("\n");
     for (int s = 0; s < 2; s++) {
         printf("  %s %10.5g uS  d ln G / d ln gamma %+.4g\n      G / G0 =", names[s], 1e6 * d->g[s], d->s[s]);
@@ -212,6 +213,7 @@ static void print_text(const args *a, const ot_device *d, const ot_fit *fit, dou
         printf("  %10g %12.6g %12.6g\n", a->at[i], 1e6 * ot_device_conductance(d, OT_LRS, a->at[i]), 1e6 * ot_device_conductance(d, OT_HRS, a->at[i]));
 }
 
+int cmd_device(int argc, char **argv);      /* called by ohmtrim.c */
 int cmd_device(int argc, char **argv)
 {
     args a = {0};

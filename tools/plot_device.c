@@ -19,7 +19,7 @@ static void write_script(FILE *f, const ot_device *dev, const char *terminal, co
                "set xlabel 'delta = gamma / gamma0 - 1'\nset ylabel 'conductance [uS]'\n");
     if (dev->valid_min > -dev->domain)
         fprintf(f, "set arrow from %.17g, graph 0 to %.17g, graph 1 nohead dashtype 2\n"
-                   "set label 'SET works' at %.17g, graph 0.03 left offset 1,0\n", dev->valid_min, dev->valid_min, dev->valid_min);
+                   "set label 'cells can be written' at %.17g, graph 0.03 left offset 1,0\n", dev->valid_min, dev->valid_min, dev->valid_min);
     fprintf(f, "plot '-' with lines linewidth 2 title 'LRS', '-' with lines linewidth 2 title 'HRS'\n");
     for (int s = 0; s < 2; s++) {
         for (int i = 0; i <= POINTS; i++) {
@@ -40,7 +40,7 @@ ot_status plot_device(const ot_device *dev, const char *path)
     if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof temporary)
         OT_FAIL(OT_E_USAGE, "--plot has %zu bytes, want a shorter name", strlen(path));
     void (*was)(int) = signal(SIGPIPE, SIG_IGN);         /* a gnuplot that is not there must not end us */
-    FILE *f = popen("gnuplot 2>/dev/null", "w");
+    FILE *f = popen("gnuplot >/dev/null 2>&1", "w");
     if (!f) {
         signal(SIGPIPE, was);
         OT_FAIL(OT_E_TOOL, "gnuplot cannot be started (%s), want it for --plot: apt-get install gnuplot-nox", strerror(errno));

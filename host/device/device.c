@@ -54,7 +54,7 @@ int ot_device_warning(const ot_device *dev, double sigma, char *out, size_t n_by
     double tail[2];
     char below[96] = "", beyond[96] = "";
     ot_device_tail(dev, sigma, tail);
-    if (tail[0] > 1e-6) snprintf(below, sizeof below, "%.3g cells in a million lie below delta = %g, where SET fails", tail[0] * 1e6, dev->valid_min);
+    if (tail[0] > 1e-6) snprintf(below, sizeof below, "%.3g cells in a million lie below delta = %g, where writing fails", tail[0] * 1e6, dev->valid_min);
     if (tail[1] > 1e-6) snprintf(beyond, sizeof beyond, "%.3g in a million beyond +-%g, where f is held constant", tail[1] * 1e6, dev->domain);
     if (n_bytes) *out = 0;
     if (!*below && !*beyond) return 0;

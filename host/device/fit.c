@@ -120,11 +120,11 @@ static ot_status find_valid_min(double *out, samples *s)
         if (is_set(g)) good = middle; else bad = middle;
     }
     *out = ceil(good * 1000) / 1000;
-    if (!(*out < -0.01)) OT_FAIL(OT_E_RANGE, "with these pulses SET fails below delta = %.3f, want pulses that still set a cell at delta = -0.01", good);
+    if (!(*out < -0.01)) OT_FAIL(OT_E_RANGE, "with these pulses writing fails below delta = %.3f, want pulses that still write a cell at delta = -0.01", good);
     return OT_OK;
 }
 
-static void describe(char *out, size_t n, const ot_programming *p)
+static void describe(char *out, size_t n, const ot_programming *p, const ot_device *d)
 {
     const ot_pulse *q[2] = {&p->set, &p->reset};
     char text[2][100];
@@ -135,7 +135,11 @@ static void describe(char *out, size_t n, const ot_programming *p)
         if (q[i]->series == OT_SERIES_LIMITER) snprintf(end, left, " through %g uA", q[i]->a * 1e6);
         if (q[i]->series == OT_SERIES_RESISTOR) snprintf(end, left, " through %g ohm", q[i]->a);
     }
-    snprintf(out, n, "%s, %s, edges %g and %g ns", text[0], text[1], p->set.edge_ns, p->reset.edge_ns);
+    double tail[2], sigma = 0.048;
+    ot_device_tail(d, sigma, tail);
+    int used = snprintf(out, n, "%s, %s, edges %g and %g ns", text[0], text[1], p->set.edge_ns, p->reset.edge_ns);
+    if (d->valid_min > -d->domain && used < (int)n)
+        snprintf(out + used, n - (size_t)used, "; writing fails below delta = %g (%.3g cells in a million at sigma %g)", d->valid_min, tail[0] * 1e6, sigma);
 }
 
 ot_status ot_device_fit(ot_device *out, ot_fit *fit, const ot_programming *p)
@@ -172,7 +176,7 @@ ot_status ot_device_fit(ot_device *out, ot_fit *fit, const ot_programming *p)
     d.max_rel_error = fmax(f.rel_error[0], f.rel_error[1]);
     f.pulses = s.pulses;
     f.t_max = s.t_max;
-    describe(d.source, sizeof d.source, p);
+    describe(d.source, sizeof d.source, p, &d);
     OT_TRY(ot_device_check(&d));
     *out = d;
     if (fit) *fit = f;

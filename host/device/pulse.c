@@ -61,7 +61,7 @@ static double step(const piece *p, double t, double h, const double y[2], const 
         if (i) {
             for (int j = 0; j < i; j++)
                 for (int c = 0; c < 2; c++) at[c] += A[i][j] * k[j][c];
-            if (!(at[0] > -2 && at[0] < 3 && at[1] > 100 && at[1] < 1e6)) return INFINITY;   /* a step far too long */
+            if (!(at[0] > -2 && at[0] < 3 && at[1] > 100 && at[1] < 1e8)) return INFINITY;   /* a step far too long */
             cell_rates r;
             rates(&r, p, t + ALPHA[i] * h, at);
             b[0] = r.f[0], b[1] = r.f[1];

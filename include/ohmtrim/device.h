@@ -28,7 +28,7 @@ typedef struct ot_device {
     double g_min, g_max;                       /* siemens */
     double s[2];                               /* d ln G / d ln gamma at gamma0 */
     double max_rel_error;                      /* of the worse of the two fits, over valid_min..domain; 0 for a table */
-    double valid_min;                          /* the fit is physical for delta >= this (SET fails below); -domain if all is */
+    double valid_min;                          /* writing works for delta >= this; -domain if everywhere.  Below it f is extrapolated */
     char   source[256];                        /* what made it: pulses, table file */
 } ot_device;
 
