@@ -36,7 +36,7 @@ ot_status ot__data_idx(ot_data **out, const char *name, int classes, const void 
     for (uint32_t i = 0; i < n; i++)
         if (y[8 + i] >= classes) OT_FAIL(OT_E_FORMAT, "%s: label %u is %d, want 0..%d", labels_name, i, y[8 + i], classes - 1);
     if (limit > 0 && (uint32_t)limit < n) n = (uint32_t)limit;
-    ot_data *d;
+    ot_data *d = NULL;
     OT_TRY(new_data(&d, name, 1, (int)h, (int)w, classes));
     d->n = (int)n;
     if (!(d->pixels = ot_alloc((size_t)n * h, w)) || !(d->labels = ot_alloc(n, sizeof *d->labels))) {
