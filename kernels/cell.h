@@ -21,9 +21,10 @@ enum { OT_MAP_TERMS = 16 };
 
 /* X of one chip's cells as a function of z.  Terms past a polynomial's degree are 0: evaluating them changes no bit. */
 typedef struct ot_cell_map {
-    float c[2][OT_MAP_TERMS];     /* LRS, HRS: coefficients of z^k */
-    int   n_terms;                /* terms that are not all 0, at least 1 */
+    float c[2][OT_MAP_TERMS];     /* LRS, HRS: coefficients of (z - z_centre)^k */
+    int   n_terms[2];             /* terms up to the last that is not 0, at least 1 */
     float z_min, z_max;           /* |u| <= 1 */
+    float z_centre;               /* where the polynomials are centred: 0, but for a delta_sys beyond the domain */
     float x_min, x_max;           /* g_min, g_max */
 } ot_cell_map;
 
@@ -32,6 +33,9 @@ OT_HD float ot_clip(float x, float least, float most)
     x = x < least ? least : x;
     return x > most ? most : x;
 }
+
+/* The polynomials' argument. */
+OT_HD float ot_cell_z(float z, const ot_cell_map *map) { return ot_clip(z, map->z_min, map->z_max) - map->z_centre; }
 
 /* sum_k c[k] z^k, k < n. */
 OT_HD float ot_cell_poly(const float *c, int n, float z)
@@ -47,8 +51,7 @@ OT_HD float ot_cell_poly(const float *c, int n, float z)
 /* The sum over bits goes from bit 0 up: this adds bit `bit` of a weight q whose cells there drew z_positive and z_negative. */
 OT_HD float ot_cell_add(float sum, int bit, int32_t q, float z_positive, float z_negative, const ot_cell_map *map, int n_lrs, int n_hrs)
 {
-    float z_own = ot_clip(q < 0 ? z_negative : z_positive, map->z_min, map->z_max);
-    float z_other = ot_clip(q < 0 ? z_positive : z_negative, map->z_min, map->z_max);
+    float z_own = ot_cell_z(q < 0 ? z_negative : z_positive, map), z_other = ot_cell_z(q < 0 ? z_positive : z_negative, map);
     int32_t m = q < 0 ? -q : q;
     float lrs = ot_cell_poly(map->c[0], n_lrs, z_own), hrs = ot_cell_poly(map->c[1], n_hrs, z_own);
     float own = ot_clip(m & (1 << bit) ? lrs : hrs, map->x_min, map->x_max);

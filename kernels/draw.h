@@ -31,7 +31,8 @@ OT_HD float ot_draw_weight(const ot_cell_map *map, ot_draw_key key, int bits, ui
     float sum = 0.0f;
     for (int j = 0; j < bits; j++)
         sum = ot_cell_add(sum, j, q, ot_cell_normal(key, 2 * w * (uint64_t)bits + (uint64_t)j),
-                          ot_cell_normal(key, (2 * w + 1) * (uint64_t)bits + (uint64_t)j), map, map->n_terms, map->n_terms);
+                          ot_cell_normal(key, (2 * w + 1) * (uint64_t)bits + (uint64_t)j), map, map->n_terms[0],
+                          map->n_terms[1]);
     return ot_cell_weight(sum, q, step);
 }
 

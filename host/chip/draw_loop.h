@@ -40,8 +40,9 @@ OT_HD void draw_cells(lanes *l, const ot_cell_map *map, int bits, int n_lrs, int
     }
 }
 
-static void draw_cells_8(lanes *l, const ot_cell_map *map, int bits) { draw_cells(l, map, bits, 8, 8); }
-static void draw_cells_16(lanes *l, const ot_cell_map *map, int bits) { draw_cells(l, map, bits, OT_MAP_TERMS, OT_MAP_TERMS); }
+/* The presets' degrees, and everything else. */
+static void draw_cells_6_8(lanes *l, const ot_cell_map *map, int bits) { draw_cells(l, map, bits, 6, 8); }
+static void draw_cells_any(lanes *l, const ot_cell_map *map, int bits) { draw_cells(l, map, bits, OT_MAP_TERMS, OT_MAP_TERMS); }
 
 void OT_DRAW(float *w, const int32_t *q, size_t n, const ot_cell_map *map, ot_draw_key key, int bits, double step)
 {
@@ -51,8 +52,8 @@ void OT_DRAW(float *w, const int32_t *q, size_t n, const ot_cell_map *map, ot_dr
         size_t left = n - 2 * pair, here = left < 2 * OT_LANES ? left : 2 * OT_LANES;
         for (size_t i = 0; i < here; i++) l.q[i % 2][i / 2] = q[2 * pair + i];
         draw_normals(&l, (uint32_t)(pair * (size_t)bits), key, bits);
-        if (m.n_terms <= 8) draw_cells_8(&l, &m, bits);
-        else draw_cells_16(&l, &m, bits);
+        if (m.n_terms[0] <= 6 && m.n_terms[1] <= 8) draw_cells_6_8(&l, &m, bits);
+        else draw_cells_any(&l, &m, bits);
         for (size_t i = 0; i < here; i++) w[2 * pair + i] = ot_cell_weight(l.sum[i % 2][i / 2], l.q[i % 2][i / 2], step);
     }
 }

@@ -41,25 +41,25 @@ static void taylor_shift(double *a, const double *p, int n, double u0)
 void ot__cell_map_make(ot_cell_map *out, const ot_device *dev, double delta_sys, double sigma_rand)
 {
     const double z_most = 7.0;                                 /* no normal is beyond OT_NORMAL_MAX: a bound further out is no bound */
-    double u0 = delta_sys / dev->domain, h = sigma_rand / dev->domain;
+    double u0 = delta_sys / dev->domain, h = sigma_rand / dev->domain, centre = u0 < -1.0 ? -1.0 : u0 > 1.0 ? 1.0 : u0;
     double d = dev->g[OT_LRS] - dev->g[OT_HRS], x_hrs = dev->g[OT_HRS] / d;
-    double z_min = h > 0.0 ? (-1.0 - u0) / h : -z_most, z_max = h > 0.0 ? (1.0 - u0) / h : z_most;
-    if (!(h > 0.0 && z_max > -z_most && z_min < z_most)) {     /* all cells are at one u: no randomness, or all beyond the domain */
-        u0 = u0 < -1.0 ? -1.0 : u0 > 1.0 ? 1.0 : u0;
-        h = 0.0, z_min = -z_most, z_max = z_most;
-    }
+    double z_min = -z_most, z_max = z_most, z_centre = 0.0;
+    if (h > 0.0 && (1.0 - u0) / h > -z_most && (-1.0 - u0) / h < z_most) {
+        z_min = (-1.0 - u0) / h, z_max = (1.0 - u0) / h, z_centre = (centre - u0) / h;
+    } else h = 0.0;                                            /* all cells at one u: no randomness, or all beyond the domain */
     memset(out, 0, sizeof *out);
-    out->n_terms = 1;
     for (int s = OT_LRS; s <= OT_HRS; s++) {
         double a[OT_DEVICE_MAX_POLY], scale = dev->g[s] / d;
-        taylor_shift(a, dev->poly[s], dev->n_poly[s], u0);
+        out->n_terms[s] = 1;
+        taylor_shift(a, dev->poly[s], dev->n_poly[s], centre);
         for (int k = 0; k < dev->n_poly[s]; k++, scale *= h) {
             out->c[s][k] = (float)(scale * a[k] - (k == 0 ? x_hrs : 0.0));
-            if (out->c[s][k] != 0.0f && k + 1 > out->n_terms) out->n_terms = k + 1;
+            if (out->c[s][k] != 0.0f) out->n_terms[s] = k + 1;
         }
     }
     out->z_min = (float)(z_min > -z_most ? z_min : -z_most);
     out->z_max = (float)(z_max < z_most ? z_max : z_most);
+    out->z_centre = (float)z_centre;
     out->x_min = (float)(dev->g_min / d - x_hrs);
     out->x_max = (float)(dev->g_max / d - x_hrs);
 }
