@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 static const char *const preset_names[] = {"r1", "r2", "r3"};
 
@@ -151,6 +152,9 @@ TEST a_device_that_cannot_be_is_refused(void)
     FAILS(OT_E_OPEN, "never.json", ot_device_open(&d, path));
     FAILS(OT_E_OPEN, "device 'r9' is no preset (r1, r2, r3)", ot_device_open(&d, "r9"));
     FAILS(OT_E_WRITE, "nowhere", ot_device_save(&good, "/nowhere/at/all.json"));
+    snprintf(path, sizeof path, "%s/pipe", check_scratch());
+    ASSERT_EQ(0, mkfifo(path, 0600));
+    FAILS(OT_E_WRITE, "is no regular file", ot_device_save(&good, path));      /* and stays what it is */
     PASS();
 }
 

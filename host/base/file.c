@@ -114,6 +114,8 @@ no_stream:
 ot_status ot__file_write(const char *path, const void *bytes, size_t n_bytes)
 {
     char temp[PATH_MAX];
+    struct stat is;
+    if (!stat(path, &is) && !S_ISREG(is.st_mode)) OT_FAIL(OT_E_WRITE, "%s: is no regular file (a folder, a device), want a file's name", path);
     if (snprintf(temp, sizeof temp, "%s.XXXXXX", path) >= (int)sizeof temp) OT_FAIL(OT_E_WRITE, "%s: the name is too long", path);
     int fd = mkstemp(temp);
     if (fd < 0) OT_FAIL(OT_E_WRITE, "%s: %s", path, strerror(errno));
