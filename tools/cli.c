@@ -160,6 +160,14 @@ ot_status cli_open_network(const cli_common *c, ot_network **net, const char *pa
     return st;
 }
 
+ot_status cli_open_device(const cli_common *c, ot_device *dev)
+{
+    char warning[256];
+    ot_status st = ot_device_open(dev, c->device_model);
+    if (st == OT_OK && ot_device_warning(dev, c->variation.sigma, warning, sizeof warning)) cli_say(c, "%s\n", warning);
+    return st;
+}
+
 ot_status cli_open_backend(const cli_common *c, ot_backend **be)
 {
     const char *why;

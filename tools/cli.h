@@ -52,6 +52,8 @@ void cli_json_number(cJSON *object, const char *name, double value);      /* NaN
 
 /* Warnings of the network go to stderr. */
 ot_status cli_open_network(const cli_common *c, ot_network **net, const char *path);
+/* --device-model; says how many cells at --sigma lie outside what the device describes. */
+ot_status cli_open_device(const cli_common *c, ot_device *dev);
 ot_status cli_open_backend(const cli_common *c, ot_backend **be);         /* says what was picked and why */
 
 #endif
