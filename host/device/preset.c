@@ -1,7 +1,7 @@
 /* preset.c - the three ways of programming that come with the library, and their fits, so that opening one costs nothing.
  *
  * The numbers are ot_device_fit's, rounded to eight places; tests/test_fit.c fits again and compares.  r1's are those
- * that the reference values in tests/golden were made with (the fit agrees to 1e-5). */
+ * that the reference values in tests/golden were made with (the fit's f agrees to 4e-5). */
 #include "device/preset.h"
 #include "base/fail.h"
 
