@@ -9,7 +9,17 @@
  * backward on tiles of `n` images.  Tensors live in backend memory in the backend's own layout; `put` and `get` speak float32 NCHW.
  * Results depend on the step and the tile only: never on load, free memory or thread count (DESIGN 4.8).
  *
- * In training (OT_PLAN_TRAIN) nothing is fused across batch norm: AFFINE steps with `batch` set use the minibatch's statistics. */
+ * Which parts may be fused: a bias layer or batch norm on CONV, DENSE (and it is the step itself in AFFINE); `res` on CONV, DENSE (and
+ * it is the step itself in ADD); a T-ReLU on CONV, DENSE, AFFINE, ADD (and RELU).  Nothing else.  In training (OT_PLAN_TRAIN) nothing
+ * is fused at all: AFFINE steps of batch norm have `batch` set and use the minibatch's statistics.
+ *
+ * What both sides rely on:
+ * - A tile has room for `tile` images, of which the first `n` count.  The others hold anything, NaN too; no result depends on them.
+ * - `dst`, `dsrc`, `dres` never overlap what the step reads, nor each other, with one exception: in ADD of a tensor to itself dsrc ==
+ *   dres, and then add_res is set.  dsrc is written before dres.  A fused `res` is never the step's own `src`.
+ * - Tensors share memory in turn, so a step writes all of its output, its layout's padding too.
+ * - src and dst are as forward left them when backward runs; `g` may be overwritten.
+ * - An image's result does not depend on the images beside it (but for batch statistics). */
 #ifndef OT_BACKEND_H
 #define OT_BACKEND_H
 
@@ -29,7 +39,7 @@ typedef struct ot_shape { int c, h, w; } ot_shape;
 typedef struct ot_step {
     ot_step_kind    kind;
     const ot_layer *layer;         /* geometry of the operation (for AFFINE, RELU, ADD: that layer) */
-    const ot_layer *affine;        /* fused or own batch norm / bias layer, or NULL */
+    const ot_layer *affine;        /* fused or own batch norm / bias layer, or NULL; its scale and shift come by step_load */
     const ot_layer *relu;          /* fused or own T-ReLU, or NULL */
     ot_shape        in, out;
     int             src, res, dst; /* tensor numbers of the plan; res = -1: nothing is added */
@@ -48,10 +58,10 @@ typedef struct ot_step_run {
 typedef struct ot_step_back {
     int      n;
     float    gain, offset;
-    double  *grad_gain, *grad_offset;   /* NULL unless the step has a T-ReLU: one number each */
+    double  *grad_gain, *grad_offset;   /* one number each; NULL in training and where the step has no T-ReLU */
     int      add_src, add_res;          /* add to dsrc / dres instead of writing (the tensor has several readers) */
     float   *grad_weight, *grad_bias;   /* host, ONNX layout; NULL unless training */
-    float   *grad_gamma, *grad_beta;    /* AFFINE with `batch`, host */
+    float   *grad_gamma, *grad_beta;    /* AFFINE in training, host; a bias layer has grad_beta alone */
 } ot_step_back;
 
 typedef struct ot_backend_i {
@@ -63,15 +73,18 @@ typedef struct ot_backend_i {
     size_t (*tensor_bytes)(void *ctx, ot_shape s, int n);
     ot_status (*alloc)(void *ctx, void **mem, size_t bytes);
     void (*free)(void *ctx, void *mem);
-    ot_status (*put)(void *ctx, void *dst, ot_shape s, int n, const float *nchw);   /* also zeroes the layout's padding */
+    /* The first n images of a tensor made for n or more.  put also zeroes the layout's padding in them. */
+    ot_status (*put)(void *ctx, void *dst, ot_shape s, int n, const float *nchw);
     ot_status (*get)(void *ctx, float *nchw, ot_shape s, int n, const void *src);
 
-    /* `op` owns primitives, weights and its saved state; `scratch` is shared by all steps of a plan. */
+    /* `op` owns primitives, weights and its saved state: *op_bytes in all, taken here and not later; `scratch` is shared by all steps
+     * of a plan and may hold anything when a call begins.  `step` is copied, the layers it points to are borrowed. */
     ot_status (*step_open)(void *ctx, void **op, const ot_step *step, int tile, const ot_plan_options *opt, size_t *op_bytes,
                            size_t *scratch_bytes);
     void (*step_close)(void *ctx, void *op);
     const char *(*step_algorithm)(void *op);                /* "direct", "winograd", "sgemm", ...: stored with a campaign */
-    /* weights: (out, in/groups, kh, kw) host; bias, and the folded scale and shift of batch norm, (c) host, or NULL */
+    /* weight: (out, in/groups, kh, kw) host; bias of the crossbar layer, (out) host, or NULL.  scale, shift: (c) host, both or neither:
+     * of batch norm the folded ones (of a bias layer 1 and the bias), with `batch` gamma and beta themselves.  Allocates nothing. */
     ot_status (*step_load)(void *ctx, void *op, const float *weight, const float *bias, const float *scale, const float *shift);
     ot_status (*forward)(void *ctx, void *op, const void *src, const void *res, void *dst, void *scratch, const ot_step_run *run);
     /* src, dst: what forward read and wrote; g: dL/d(dst); dsrc, dres: where dL/d(src), dL/d(res) go, NULL where not needed */
@@ -88,7 +101,7 @@ extern const ot_backend_i ot__backend_ref, ot__backend_cpu;
 struct ot_backend {
     const ot_backend_i *i;
     void *ctx;
-    char why[256], detail[256];
+    char why[384], detail[256];
 };
 
 #endif
