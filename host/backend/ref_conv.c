@@ -16,9 +16,9 @@ static span inside(int n, int stride, int at, int size)
     return s;
 }
 
-/* Calls BODY for each weight and row of one image, with: wi (index of the weight), in (offset of the input row's element for output
+/* Does the block for each weight and row of one image, with: wi (index of the weight), in (offset of the input row's element for output
  * column 0; may point left of the row, valid from x.first on), out (offset of the output row), x (columns). */
-#define WALK(BODY)                                                                                                       \
+#define WALK(...)                                                                                                        \
     const ot_layer *l = op->step.layer;                                                                                  \
     const ot_shape  in_s = op->step.in, out_s = op->step.out;                                                            \
     const int       in_g = l->in_c / l->groups, out_g = out_s.c / l->groups;                                             \
@@ -28,11 +28,11 @@ static span inside(int n, int stride, int at, int size)
                 for (int kx = 0; kx < l->kw; kx++) {                                                                     \
                     size_t wi = (((size_t)o * (size_t)in_g + (size_t)i) * (size_t)l->kh + (size_t)ky) * (size_t)l->kw + (size_t)kx; \
                     span   y = inside(out_s.h, l->sh, ky - l->pt, in_s.h), x = inside(out_s.w, l->sw, kx - l->pl, in_s.w); \
-                    int    plane = o / out_g * in_g + i;                                                                 \
+                    int    from = o / out_g * in_g + i;                                                                  \
                     for (int oy = y.first; oy < y.end; oy++) {                                                           \
-                        ptrdiff_t in = ((ptrdiff_t)plane * in_s.h + oy * l->sh + ky - l->pt) * in_s.w + kx - l->pl;      \
+                        ptrdiff_t in = ((ptrdiff_t)from * in_s.h + oy * l->sh + ky - l->pt) * in_s.w + kx - l->pl;       \
                         ptrdiff_t out = ((ptrdiff_t)o * out_s.h + oy) * out_s.w;                                         \
-                        BODY                                                                                             \
+                        __VA_ARGS__                                                                                      \
                     }                                                                                                    \
                 }
 
