@@ -56,4 +56,7 @@ ot_status cli_open_network(const cli_common *c, ot_network **net, const char *pa
 ot_status cli_open_device(const cli_common *c, ot_device *dev);
 ot_status cli_open_backend(const cli_common *c, ot_backend **be);         /* says what was picked and why */
 
+/* Gains and offsets (L each) from what `tune --json` prints, or from an npz with arrays gain and offset; checked. */
+ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, const char *path);
+
 #endif
