@@ -37,10 +37,11 @@ static const struct argp_option options[] = {
 typedef struct args {
     cli_common     common;
     const char    *preset, *output, *plot, *name;
-    ot_programming change;                       /* where `changed` says so */
+    ot_programming change, p;                    /* where `changed` says so; all of it, once made */
     uint64_t       changed;                      /* bit (key - CLI_VERB_FIRST) */
     int            simulate, list, n_at;
     double         at[MOST_AT];
+    double         model[MOST_AT][2];            /* with pulses: what the compact model gives there, siemens */
 } args;
 
 static int changed(const args *a, int key) { return (int)(a->changed >> (key - CLI_VERB_FIRST) & 1); }
@@ -67,7 +68,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
     case KEY_PRESET: a->preset = arg; return 0;
-    case KEY_AT: a->n_at = numbers(state, "at", arg, a->at, MOST_AT, -1, 1); return 0;
+    case KEY_AT: a->n_at = numbers(state, "at", arg, a->at, MOST_AT, -0.5, 0.5); return 0;
     case 'o': a->output = arg; return 0;
     case KEY_PLOT: a->plot = arg; return 0;
     case KEY_LIST: a->list = 1; return 0;
@@ -137,15 +138,19 @@ static ot_status programming(ot_programming *out, const args *a)
     return OT_OK;
 }
 
-static ot_status make(ot_device *d, ot_fit *fit, double *seconds, const args *a)
+static ot_status make(ot_device *d, ot_fit *fit, double *seconds, args *a)
 {
-    ot_programming p;
-    ot_status st = programming(&p, a);
+    ot_status st = programming(&a->p, a);
     if (st != OT_OK) return st;
     if (!a->simulate) return ot_device_open(d, a->preset ? a->preset : a->common.device_model);
     double start = ot__seconds();
-    st = ot_device_fit(d, fit, &p);
+    st = ot_device_fit(d, fit, &a->p);
     *seconds = ot__seconds() - start;
+    for (int i = 0; i < a->n_at && st == OT_OK; i++) {
+        ot_levels l;
+        st = ot_programming_levels(&l, &a->p, a->at[i], 0);
+        if (st == OT_OK) memcpy(a->model[i], l.g, sizeof l.g);
+    }
     if (st == OT_OK && a->preset && !(a->changed & ~(1ull << (KEY_FIT - CLI_VERB_FIRST)))) snprintf(d->name, sizeof d->name, "%s", a->preset);
     return st;
 }
@@ -187,6 +192,10 @@ static void print_json(const args *a, const ot_device *d, const ot_fit *fit, dou
         cli_json_number(one, "delta", a->at[i]);
         cli_json_number(one, "g_lrs", ot_device_conductance(d, OT_LRS, a->at[i]));
         cli_json_number(one, "g_hrs", ot_device_conductance(d, OT_HRS, a->at[i]));
+        if (a->simulate) {
+            cli_json_number(one, "model_lrs", a->model[i][OT_LRS]);
+            cli_json_number(one, "model_hrs", a->model[i][OT_HRS]);
+        }
         cJSON_AddItemToArray(at, one);
     }
     cli_print_json(o);
@@ -208,9 +217,12 @@ static void print_text(const args *a, const ot_device *d, const ot_fit *fit, dou
     if (a->simulate)
         printf("  fitted in %.2f s from %d samples (%d pulses): error LRS %.3g, HRS %.3g; hottest cell %.0f K\n", seconds, fit->samples, fit->pulses,
                fit->rel_error[0], fit->rel_error[1], fit->t_max);
-    if (a->n_at) printf("  %10s %12s %12s\n", "delta", "LRS [uS]", "HRS [uS]");
-    for (int i = 0; i < a->n_at; i++)
-        printf("  %10g %12.6g %12.6g\n", a->at[i], 1e6 * ot_device_conductance(d, OT_LRS, a->at[i]), 1e6 * ot_device_conductance(d, OT_HRS, a->at[i]));
+    if (a->n_at) printf("  %10s %12s %12s%s\n", "delta", "LRS [uS]", "HRS [uS]", a->simulate ? "   pulses: LRS          HRS" : "");
+    for (int i = 0; i < a->n_at; i++) {
+        printf("  %10g %12.6g %12.6g", a->at[i], 1e6 * ot_device_conductance(d, OT_LRS, a->at[i]), 1e6 * ot_device_conductance(d, OT_HRS, a->at[i]));
+        if (a->simulate) printf(" %14.6g %12.6g", 1e6 * a->model[i][OT_LRS], 1e6 * a->model[i][OT_HRS]);
+        printf("\n");
+    }
 }
 
 int cmd_device(int argc, char **argv);      /* called by ohmtrim.c */
