@@ -18,21 +18,24 @@ static int by_value(const void *a, const void *b)
 static void print_row(const char *what, double *seconds, int n, const char *check)
 {
     qsort(seconds, (size_t)n, sizeof *seconds, by_value);
-    printf("{\"bench\":\"device\",\"what\":\"%s\",\"n\":%d,\"median_ms\":%.4g,\"p10_ms\":%.4g,\"p90_ms\":%.4g,\"min_ms\":%.4g,\"check\":\"%s\",\"commit\":\"%s\",\"compiler\":\"%s\"}\n",
-           what, n, 1e3 * seconds[n / 2], 1e3 * seconds[n / 10], 1e3 * seconds[n * 9 / 10], 1e3 * seconds[0], check, ot__build_commit(), ot__build_compiler());
+    printf("{\"bench\":\"device\",\"what\":\"%s\",\"n\":%d,\"median_ms\":%.4g,\"p10_ms\":%.4g,\"p90_ms\":%.4g,\"min_ms\":%.4g,"
+           "\"check\":\"%s\",\"commit\":\"%s\",\"compiler\":\"%s\"}\n",
+           what, n, 1e3 * seconds[n / 2], 1e3 * seconds[n / 10], 1e3 * seconds[n * 9 / 10], 1e3 * seconds[0], check,
+           ot__build_commit(), ot__build_compiler());
 }
 
 static int bench_pulses(void)
 {
     ot_array pulse = {0}, gap = {0};
-    if (ot_npy_read(&pulse, "tests/golden/device/pulse.npy") != OT_OK || ot_npy_read(&gap, "tests/golden/device/gap.npy") != OT_OK || ot_array_count(&gap) != PULSES) {
+    if (ot_npy_read(&pulse, "tests/golden/device/pulse.npy") != OT_OK ||
+        ot_npy_read(&gap, "tests/golden/device/gap.npy") != OT_OK || ot_array_count(&gap) != PULSES) {
         fprintf(stderr, "bench_device: %s (run it in the source folder)\n", ot_last_error());
         return 1;
     }
     static double seconds[PULSES * ROUNDS];
     double worst = 0;
     int steps = 0;
-    for (int round = -1; round < ROUNDS; round++)                       /* round -1 warms up and checks */
+    for (int round = -1; round < ROUNDS; round++) /* round -1 warms up and checks */
         for (int i = 0; i < PULSES; i++) {
             const double *q = (double *)pulse.data + 9 * i;
             ot_pulse p = {q[0], q[1], q[2], (ot_series)q[5], q[6], q[7], q[8]};
@@ -43,8 +46,10 @@ static int bench_pulses(void)
                 return 1;
             }
             double took = ot__seconds() - start;
-            if (round >= 0) seconds[PULSES * round + i] = took;
-            else steps += r.steps, worst = fmax(worst, fabs(r.gap - ((double *)gap.data)[i]));
+            if (round >= 0)
+                seconds[PULSES * round + i] = took;
+            else
+                steps += r.steps, worst = fmax(worst, fabs(r.gap - ((double *)gap.data)[i]));
         }
     ot_array_free(&pulse);
     ot_array_free(&gap);

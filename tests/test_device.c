@@ -38,7 +38,7 @@ TEST r1_gives_the_golden_f(void)
     for (int s = 0; s < 2; s++)
         for (int64_t i = 0; i < n; i++) {
             double want = ((double *)f.data)[s * n + i], got = ot_device_conductance(&d, (ot_state)s, ((double *)delta.data)[i]);
-            ASSERT(fabs(got / want - 1) <= 1e-13);         /* Horner in double */
+            ASSERT(fabs(got / want - 1) <= 1e-13); /* Horner in double */
         }
     ot_array_free(&delta);
     ot_array_free(&f);
@@ -65,13 +65,16 @@ TEST a_saved_device_reads_back_to_the_bit(void)
             ASSERT_EQ(d.n_poly[s], e.n_poly[s]);
             ASSERT_EQ(0, memcmp(d.poly[s], e.poly[s], sizeof(double) * (size_t)d.n_poly[s]));
         }
-        ASSERT(d.domain == e.domain && d.g_min == e.g_min && d.g_max == e.g_max && d.valid_min == e.valid_min && d.max_rel_error == e.max_rel_error);
+        ASSERT(d.domain == e.domain && d.g_min == e.g_min && d.g_max == e.g_max && d.valid_min == e.valid_min &&
+               d.max_rel_error == e.max_rel_error);
     }
     PASS();
 }
 
 #define HEAD "{\"format\": \"ohmtrim-device\", \"version\": 1, "
-#define BODY "\"g_lrs\": 5e-5, \"g_hrs\": 1e-6, \"poly_lrs\": [1, 0.5], \"poly_hrs\": [1], \"domain\": 0.2, \"g_min\": 1e-7, \"g_max\": 1e-4"
+#define BODY                                                                                                                       \
+    "\"g_lrs\": 5e-5, \"g_hrs\": 1e-6, \"poly_lrs\": [1, 0.5], \"poly_hrs\": [1], \"domain\": 0.2, \"g_min\": 1e-7, \"g_max\": "   \
+    "1e-4"
 
 TEST what_a_file_leaves_out_follows_from_the_rest(void)
 {
@@ -85,7 +88,10 @@ TEST what_a_file_leaves_out_follows_from_the_rest(void)
 
 TEST a_bad_json_file_is_one_clear_sentence(void)
 {
-    static const struct { ot_status st; const char *words, *text; } row[] = {
+    static const struct {
+        ot_status st;
+        const char *words, *text;
+    } row[] = {
         {OT_E_FORMAT, "dev: the file is empty", " \n"},
         {OT_E_FORMAT, "dev: not JSON at byte", HEAD BODY},
         {OT_E_FORMAT, "dev: not JSON at byte", HEAD "\"g_lrs\": NaN}"},
@@ -107,7 +113,8 @@ TEST a_bad_json_file_is_one_clear_sentence(void)
         {OT_E_FORMAT, "poly_lrs has 17 numbers", HEAD "\"poly_lrs\": [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}"},
         {OT_E_FORMAT, "poly_lrs = {}, want a number", HEAD "\"poly_lrs\": [1, {}]}"},
         {OT_E_FORMAT, "name = 3, want a text", HEAD "\"name\": 3}"},
-        {OT_E_FORMAT, "name has 70 bytes, want at most 63", HEAD "\"name\": \"0123456789012345678901234567890123456789012345678901234567890123456789\"}"},
+        {OT_E_FORMAT, "name has 70 bytes, want at most 63",
+         HEAD "\"name\": \"0123456789012345678901234567890123456789012345678901234567890123456789\"}"},
         {OT_E_FORMAT, "name holds a control character", HEAD "\"name\": \"\\u001b[2J\"}"},
         {OT_E_DATA, "dev: valid_min = 0.1", HEAD BODY ", \"valid_min\": 0.1}"},
         {OT_E_DATA, "dev: max_rel_error = -1", HEAD BODY ", \"max_rel_error\": -1}"},
@@ -129,7 +136,12 @@ TEST a_device_that_cannot_be_is_refused(void)
 {
     ot_device good, d;
     OK(ot_device_open(&good, "r1"));
-#define BAD(WORDS, CHANGE) do { d = good; CHANGE; FAILS(OT_E_RANGE, WORDS, ot_device_check(&d)); } while (0)
+#define BAD(WORDS, CHANGE)                                                                                                         \
+    do {                                                                                                                           \
+        d = good;                                                                                                                  \
+        CHANGE;                                                                                                                    \
+        FAILS(OT_E_RANGE, WORDS, ot_device_check(&d));                                                                             \
+    } while (0)
     BAD("domain = nan", d.domain = NAN);
     BAD("domain = 0.6", d.domain = 0.6);
     BAD("valid_min = nan", d.valid_min = NAN);
@@ -154,7 +166,7 @@ TEST a_device_that_cannot_be_is_refused(void)
     FAILS(OT_E_WRITE, "nowhere", ot_device_save(&good, "/nowhere/at/all.json"));
     snprintf(path, sizeof path, "%s/pipe", check_scratch());
     ASSERT_EQ(0, mkfifo(path, 0600));
-    FAILS(OT_E_WRITE, "is no regular file", ot_device_save(&good, path));      /* and stays what it is */
+    FAILS(OT_E_WRITE, "is no regular file", ot_device_save(&good, path)); /* and stays what it is */
     PASS();
 }
 
@@ -163,7 +175,7 @@ TEST a_table_gives_back_its_mean_and_sigma(void)
     ot_device d;
     OK(parse(&d, "# 100 cells\r\nstate, mean ,sigma\r\n\r\nLRS, 5e-5, 5e-6\r\nhrs,1e-6,1e-7\r\n"));
     const double want[2][2] = {{5e-5, 5e-6}, {1e-6, 1e-7}};
-    for (int s = 0; s < 2; s++) {                          /* three nodes of Gauss and Hermite are exact for a line's mean and variance */
+    for (int s = 0; s < 2; s++) { /* three nodes of Gauss and Hermite are exact for a line's mean and variance */
         const double node[3] = {-sqrt(3), 0, sqrt(3)}, weight[3] = {1. / 6, 2. / 3, 1. / 6};
         double mean = 0, var = 0;
         for (int i = 0; i < 3; i++) mean += weight[i] * ot_device_conductance(&d, (ot_state)s, 0.048 * node[i]);
@@ -189,7 +201,10 @@ TEST a_table_gives_back_its_mean_and_sigma(void)
 TEST a_bad_table_is_one_clear_sentence(void)
 {
 #define COLUMNS "state,mean,sigma\n"
-    static const struct { ot_status st; const char *words, *text; } row[] = {
+    static const struct {
+        ot_status st;
+        const char *words, *text;
+    } row[] = {
         {OT_E_FORMAT, "dev: no first line", "# nothing\n"},
         {OT_E_FORMAT, "line 1: column 'hello' is not known", "hello"},
         {OT_E_FORMAT, "line 1: column 'mean' stands there twice", "state,mean,mean,sigma\n"},

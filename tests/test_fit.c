@@ -25,7 +25,7 @@ TEST fitting_a_preset_gives_its_table(void)
         ASSERT_STR_EQ(want.source, got.source);
         ASSERT_IN_RANGE(want.max_rel_error, got.max_rel_error, 0.02 * want.max_rel_error);
         ASSERT_EQ(fmax(fit.rel_error[0], fit.rel_error[1]), got.max_rel_error);
-        if (i == 0) {                                      /* device-model 4.1: 1.03e-4 and 1.26e-3 */
+        if (i == 0) { /* device-model 4.1: 1.03e-4 and 1.26e-3 */
             ASSERT_IN_RANGE(1.035e-4, fit.rel_error[0], 1e-6);
             ASSERT_IN_RANGE(1.25e-3, fit.rel_error[1], 1.5e-5);
         }
@@ -45,7 +45,8 @@ TEST presets_follow_the_model_within_their_error(void)
             double delta = d.valid_min + (d.domain - d.valid_min) * (k + 0.37) / 15;
             ot_levels l;
             OK(ot_programming_levels(&l, &p, delta, 0));
-            for (int s = 0; s < 2; s++) ASSERT(fabs(ot_device_conductance(&d, (ot_state)s, delta) / l.g[s] - 1) <= 1.02 * d.max_rel_error);
+            for (int s = 0; s < 2; s++)
+                ASSERT(fabs(ot_device_conductance(&d, (ot_state)s, delta) / l.g[s] - 1) <= 1.02 * d.max_rel_error);
         }
     }
     PASS();
@@ -87,7 +88,12 @@ TEST programming_that_does_not_work_is_refused(void)
     const ot_programming good = OT_PROGRAMMING_INIT;
     ot_programming p;
     ot_device d;
-#define BAD(WORDS, CHANGE) do { p = good; CHANGE; FAILS(OT_E_RANGE, WORDS, ot_device_fit(&d, NULL, &p)); } while (0)
+#define BAD(WORDS, CHANGE)                                                                                                         \
+    do {                                                                                                                           \
+        p = good;                                                                                                                  \
+        CHANGE;                                                                                                                    \
+        FAILS(OT_E_RANGE, WORDS, ot_device_fit(&d, NULL, &p));                                                                     \
+    } while (0)
     BAD("SET: pulse voltage = nan", p.set.volts = NAN);
     BAD("SET voltage = -2.2, want it positive", p.set.volts = -2.2);
     BAD("RESET voltage = 1.7, want it negative", p.reset.volts = 1.7);

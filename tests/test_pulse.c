@@ -4,7 +4,8 @@
 
 static ot_pulse golden_pulse(const double *row)
 {
-    return (ot_pulse){.volts = row[0], .width_ns = row[1], .edge_ns = row[2], .series = (ot_series)row[5], .a = row[6], .b = row[7], .c = row[8]};
+    return (ot_pulse){
+        .volts = row[0], .width_ns = row[1], .edge_ns = row[2], .series = (ot_series)row[5], .a = row[6], .b = row[7], .c = row[8]};
 }
 
 TEST static_solves_are_exact(void)
@@ -16,7 +17,7 @@ TEST static_solves_are_exact(void)
         const double *r = (double *)t.data + 8 * i;
         ot_pulse p = {.series = (ot_series)r[2], .a = r[3], .b = r[4], .c = r[5]};
         double v_d = ot__cell_voltage(&p, r[0], r[1]);
-        ASSERT(fabs(v_d - r[6]) <= 1e-11);                                  /* double root finding */
+        ASSERT(fabs(v_d - r[6]) <= 1e-11); /* double root finding */
         ASSERT(fabs(ot__cell_current(r[0], v_d) / r[7] - 1) <= 1e-10);
     }
     ot_array_free(&t);
@@ -39,12 +40,12 @@ TEST every_golden_pulse_ends_where_cvode_ends(void)
         OK(ot_pulse_run(&got, &p, r[3], r[4], 0));
         double want = ((double *)gap.data)[i];
         if (want == CELL_GAP_MIN || want == CELL_GAP_MAX) ASSERT_EQ(want, got.gap);
-        ASSERT(fabs(got.gap - want) <= 1e-8);                               /* 3e-9 reached; a wrong fifth digit of the method shows */
+        ASSERT(fabs(got.gap - want) <= 1e-8); /* 3e-9 reached; a wrong fifth digit of the method shows */
         steps += got.steps;
         ASSERT(fabs(got.conductance / ((double *)g.data)[i] - 1) <= 1e-6);
-        ASSERT(fabs(got.t_max - ((double *)t_max.data)[i]) <= 1);           /* both are maxima over steps */
+        ASSERT(fabs(got.t_max - ((double *)t_max.data)[i]) <= 1); /* both are maxima over steps */
     }
-    ASSERT(steps < 46 * 400);                                               /* 321 a pulse: order 4 is there */
+    ASSERT(steps < 46 * 400); /* 321 a pulse: order 4 is there */
     ot_array_free(&pulse);
     ot_array_free(&gap);
     ot_array_free(&g);
@@ -63,7 +64,7 @@ TEST ngspice_agrees(void)
         ot_pulse p = golden_pulse(r);
         ot_pulse_result got = {NAN, NAN, NAN, 0};
         OK(ot_pulse_run(&got, &p, r[3], r[4], 0));
-        ASSERT(fabs(got.gap / ((double *)gap.data)[i] - 1) <= 3e-4);        /* ngspice: gear 2, steps of 0.02 ns */
+        ASSERT(fabs(got.gap / ((double *)gap.data)[i] - 1) <= 3e-4); /* ngspice: gear 2, steps of 0.02 ns */
     }
     ot_array_free(&pulse);
     ot_array_free(&row);
@@ -83,8 +84,8 @@ TEST the_write_cycle_repeats_itself(void)
             ot_levels l;
             OK(ot_programming_levels(&l, &p, ((double *)delta.data)[i], relaxed));
             for (int s = 0; s < 2; s++) {
-                ASSERT(fabs(l.gap[s] - ((double *)gap.data)[2 * i + s]) <= 1e-7);      /* 2e-9 reached */
-                ASSERT(fabs(l.g[s] / ((double *)g.data)[2 * i + s] - 1) <= 1e-6);      /* 9e-9 reached */
+                ASSERT(fabs(l.gap[s] - ((double *)gap.data)[2 * i + s]) <= 1e-7); /* 2e-9 reached */
+                ASSERT(fabs(l.g[s] / ((double *)g.data)[2 * i + s] - 1) <= 1e-6); /* 9e-9 reached */
             }
         }
     ot_array_free(&delta);
@@ -99,7 +100,7 @@ TEST the_jacobian_is_the_derivative(void)
     static const ot_pulse series[] = {{.series = OT_SERIES_NONE},
                                       {.series = OT_SERIES_RESISTOR, .a = 3000},
                                       {.series = OT_SERIES_LIMITER, .a = 150e-6, .b = 0.3, .c = 0.1}};
-    static const double at[][3] = {{0.3, 450, 1.8}, {1.2, 330, -1.4}, {0.7, 600, 2.1}, {0.12, 900, -0.9}};   /* gap, T, volts */
+    static const double at[][3] = {{0.3, 450, 1.8}, {1.2, 330, -1.4}, {0.7, 600, 2.1}, {0.12, 900, -0.9}}; /* gap, T, volts */
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < 4; i++) {
             cell_rates r;
@@ -128,7 +129,7 @@ TEST the_time_of_a_reset_is_a_quadrature(void)
     OK(ot_pulse_run(&r, &p, 0.25, 1, 0));
     enum { N = 20000 };
     double sum = 0;
-    for (int i = 0; i <= N; i++) {                         /* Simpson */
+    for (int i = 0; i <= N; i++) { /* Simpson */
         cell_rates at;
         double gap = 0.25 + (r.gap - 0.25) * i / N;
         ot__cell_rates(&at, &p, 1, gap, CELL_T0, p.volts);
@@ -136,7 +137,7 @@ TEST the_time_of_a_reset_is_a_quadrature(void)
         sum += (i == 0 || i == N ? 1 : i % 2 ? 4 : 2) / at.f[0];
     }
     double time = sum * (r.gap - 0.25) / N / 3;
-    ASSERT_IN_RANGE(1000, time, 10);                       /* the edges do part of the work: device-model 3 says 1 % */
+    ASSERT_IN_RANGE(1000, time, 10); /* the edges do part of the work: device-model 3 says 1 % */
     PASS();
 }
 
@@ -155,8 +156,8 @@ TEST sensitivities_follow_the_closed_forms(void)
         double ge = l.gap[OT_LRS], gam = 16.5 - 1.25 * ge * ge * ge, v_d = ot__cell_voltage(&p.set, ge, volts[i]);
         double low = 16.5 / gam / (0.43 / v_d * tanh(v_d / 0.43) - 3 * 1.25 * ge * ge * 0.27505 / gam);
         double high = -16.5 / (3 * 1.25 * l.gap[OT_HRS] * l.gap[OT_HRS] * 0.27505);
-        ASSERT_IN_RANGE(low, s[OT_LRS], 0.08 * low);       /* isothermal: 2.66 against 2.49, 3.35 against 3.44 */
-        ASSERT_IN_RANGE(high, s[OT_HRS], -0.04 * high);    /* -7.91 against -7.67 */
+        ASSERT_IN_RANGE(low, s[OT_LRS], 0.08 * low);    /* isothermal: 2.66 against 2.49, 3.35 against 3.44 */
+        ASSERT_IN_RANGE(high, s[OT_HRS], -0.04 * high); /* -7.91 against -7.67 */
         ASSERT_IN_RANGE(i ? 3.44 : 2.49, s[OT_LRS], 0.01);
         ASSERT_IN_RANGE(-7.67, s[OT_HRS], 0.01);
     }
@@ -172,10 +173,16 @@ TEST the_bounds_conduct_what_the_golden_f_clips_to(void)
 
 TEST pulses_that_cannot_be_are_refused(void)
 {
-    const ot_pulse good = {.volts = 2.2, .width_ns = 1000, .edge_ns = 1, .series = OT_SERIES_LIMITER, .a = 150e-6, .b = 0.3, .c = 0.1};
+    const ot_pulse good = {
+        .volts = 2.2, .width_ns = 1000, .edge_ns = 1, .series = OT_SERIES_LIMITER, .a = 150e-6, .b = 0.3, .c = 0.1};
     ot_pulse p;
     ot_pulse_result r;
-#define BAD(WORDS, CHANGE) do { p = good; CHANGE; FAILS(OT_E_RANGE, WORDS, ot_pulse_run(&r, &p, 1, 1, 0)); } while (0)
+#define BAD(WORDS, CHANGE)                                                                                                         \
+    do {                                                                                                                           \
+        p = good;                                                                                                                  \
+        CHANGE;                                                                                                                    \
+        FAILS(OT_E_RANGE, WORDS, ot_pulse_run(&r, &p, 1, 1, 0));                                                                   \
+    } while (0)
     BAD("voltage = nan", p.volts = NAN);
     BAD("voltage = 0", p.volts = 0);
     BAD("width = -1", p.width_ns = -1);

@@ -9,8 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_PRESET = CLI_VERB_FIRST, KEY_FIT, KEY_SET_V, KEY_SET_T, KEY_SET_COMPLIANCE, KEY_SET_R, KEY_RESET_V, KEY_RESET_T, KEY_RESET_R, KEY_EDGE,
-       KEY_DOMAIN, KEY_DEGREE, KEY_NAME, KEY_AT, KEY_LIST, KEY_PLOT, MOST_AT = 256 };
+enum {
+    KEY_PRESET = CLI_VERB_FIRST,
+    KEY_FIT,
+    KEY_SET_V,
+    KEY_SET_T,
+    KEY_SET_COMPLIANCE,
+    KEY_SET_R,
+    KEY_RESET_V,
+    KEY_RESET_T,
+    KEY_RESET_R,
+    KEY_EDGE,
+    KEY_DOMAIN,
+    KEY_DEGREE,
+    KEY_NAME,
+    KEY_AT,
+    KEY_LIST,
+    KEY_PLOT,
+    MOST_AT = 256
+};
 
 static const struct argp_option options[] = {
     {"preset", KEY_PRESET, "r1|r2|r3", 0, "show this preset, or start from its pulses (r1)", 1},
@@ -35,13 +52,13 @@ static const struct argp_option options[] = {
 };
 
 typedef struct args {
-    cli_common     common;
-    const char    *preset, *output, *plot, *name;
-    ot_programming change, p;                    /* where `changed` says so; all of it, once made */
-    uint64_t       changed;                      /* bit (key - CLI_VERB_FIRST) */
-    int            simulate, list, n_at;
-    double         at[MOST_AT];
-    double         model[MOST_AT][2];            /* with pulses: what the compact model gives there, siemens */
+    cli_common common;
+    const char *preset, *output, *plot, *name;
+    ot_programming change, p; /* where `changed` says so; all of it, once made */
+    uint64_t changed;         /* bit (key - CLI_VERB_FIRST) */
+    int simulate, list, n_at;
+    double at[MOST_AT];
+    double model[MOST_AT][2]; /* with pulses: what the compact model gives there, siemens */
 } args;
 
 static int changed(const args *a, int key) { return (int)(a->changed >> (key - CLI_VERB_FIRST) & 1); }
@@ -73,7 +90,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_PLOT: a->plot = arg; return 0;
     case KEY_LIST: a->list = 1; return 0;
     case KEY_NAME:
-        if (!*arg || strlen(arg) >= sizeof ((ot_device *)0)->name) argp_error(state, "--name has %zu bytes, want 1..%zu", strlen(arg), sizeof ((ot_device *)0)->name - 1);
+        if (!*arg || strlen(arg) >= sizeof((ot_device *)0)->name)
+            argp_error(state, "--name has %zu bytes, want 1..%zu", strlen(arg), sizeof((ot_device *)0)->name - 1);
         a->name = arg;
         return 0;
     case KEY_FIT: return 0;
@@ -95,8 +113,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
     case ARGP_KEY_ARG: argp_error(state, "'%s' is not wanted here; presets go by --preset, files by --device-model", arg); return 0;
     case ARGP_KEY_END:
-        if (changed(a, KEY_SET_R) && changed(a, KEY_SET_COMPLIANCE)) argp_error(state, "--set-r and --set-compliance exclude each other, want one");
-        if (cli_given(&a->common, CLI_DEVICE_MODEL) && (a->simulate || a->preset)) argp_error(state, "--device-model shows a device as it is, want it without --preset and pulses");
+        if (changed(a, KEY_SET_R) && changed(a, KEY_SET_COMPLIANCE))
+            argp_error(state, "--set-r and --set-compliance exclude each other, want one");
+        if (cli_given(&a->common, CLI_DEVICE_MODEL) && (a->simulate || a->preset))
+            argp_error(state, "--device-model shows a device as it is, want it without --preset and pulses");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -151,7 +171,8 @@ static ot_status make(ot_device *d, ot_fit *fit, double *seconds, args *a)
         st = ot_programming_levels(&l, &a->p, a->at[i], 0);
         if (st == OT_OK) memcpy(a->model[i], l.g, sizeof l.g);
     }
-    if (st == OT_OK && a->preset && !(a->changed & ~(1ull << (KEY_FIT - CLI_VERB_FIRST)))) snprintf(d->name, sizeof d->name, "%s", a->preset);
+    if (st == OT_OK && a->preset && !(a->changed & ~(1ull << (KEY_FIT - CLI_VERB_FIRST))))
+        snprintf(d->name, sizeof d->name, "%s", a->preset);
     return st;
 }
 
@@ -215,17 +236,18 @@ static void print_text(const args *a, const ot_device *d, const ot_fit *fit, dou
     }
     if (d->max_rel_error > 0) printf("  largest relative error of the fit %.3g\n", d->max_rel_error);
     if (a->simulate)
-        printf("  fitted in %.2f s from %d samples (%d pulses): error LRS %.3g, HRS %.3g; hottest cell %.0f K\n", seconds, fit->samples, fit->pulses,
-               fit->rel_error[0], fit->rel_error[1], fit->t_max);
+        printf("  fitted in %.2f s from %d samples (%d pulses): error LRS %.3g, HRS %.3g; hottest cell %.0f K\n", seconds,
+               fit->samples, fit->pulses, fit->rel_error[0], fit->rel_error[1], fit->t_max);
     if (a->n_at) printf("  %10s %12s %12s%s\n", "delta", "LRS [uS]", "HRS [uS]", a->simulate ? "   pulses: LRS          HRS" : "");
     for (int i = 0; i < a->n_at; i++) {
-        printf("  %10g %12.6g %12.6g", a->at[i], 1e6 * ot_device_conductance(d, OT_LRS, a->at[i]), 1e6 * ot_device_conductance(d, OT_HRS, a->at[i]));
+        printf("  %10g %12.6g %12.6g", a->at[i], 1e6 * ot_device_conductance(d, OT_LRS, a->at[i]),
+               1e6 * ot_device_conductance(d, OT_HRS, a->at[i]));
         if (a->simulate) printf(" %14.6g %12.6g", 1e6 * a->model[i][OT_LRS], 1e6 * a->model[i][OT_HRS]);
         printf("\n");
     }
 }
 
-int cmd_device(int argc, char **argv);      /* called by ohmtrim.c */
+int cmd_device(int argc, char **argv); /* called by ohmtrim.c */
 int cmd_device(int argc, char **argv)
 {
     args a = {0};
@@ -242,13 +264,19 @@ int cmd_device(int argc, char **argv)
     if (st != OT_OK) return cli_fail("device", st);
     char warning[256];
     if (ot_device_warning(&d, a.common.variation.sigma, warning, sizeof warning)) cli_say(&a.common, "%s\n", warning);
-    if (d.max_rel_error > 0.01) cli_say(&a.common, "device %s: the fit is off by up to %.3g; a higher --degree or a smaller --domain follows closer\n", d.name, d.max_rel_error);
+    if (d.max_rel_error > 0.01)
+        cli_say(&a.common, "device %s: the fit is off by up to %.3g; a higher --degree or a smaller --domain follows closer\n",
+                d.name, d.max_rel_error);
     if (a.simulate && fit.t_max > 1500)
-        cli_say(&a.common, "device %s: the hottest cell reaches %.0f K, beyond what the compact model describes\n", d.name, fit.t_max);
+        cli_say(&a.common, "device %s: the hottest cell reaches %.0f K, beyond what the compact model describes\n", d.name,
+                fit.t_max);
     for (int i = 0; i < a.n_at; i++)
-        if (fabs(a.at[i]) > d.domain) cli_say(&a.common, "device %s: delta = %g lies beyond +-%g and is held there\n", d.name, a.at[i], d.domain);
-    if (a.common.json) print_json(&a, &d, &fit, seconds);
-    else print_text(&a, &d, &fit, seconds);
+        if (fabs(a.at[i]) > d.domain)
+            cli_say(&a.common, "device %s: delta = %g lies beyond +-%g and is held there\n", d.name, a.at[i], d.domain);
+    if (a.common.json)
+        print_json(&a, &d, &fit, seconds);
+    else
+        print_text(&a, &d, &fit, seconds);
     if (a.output) cli_say(&a.common, "wrote %s\n", a.output);
     if (a.plot) cli_say(&a.common, "wrote %s\n", a.plot);
     return 0;

@@ -18,8 +18,10 @@ static void write_script(FILE *f, const ot_device *dev, const char *terminal, co
     fprintf(f, "'\nset logscale y\nset grid\nset key left center\nset format y '%%g'\n"
                "set xlabel 'delta = gamma / gamma0 - 1'\nset ylabel 'conductance [uS]'\n");
     if (dev->valid_min > -dev->domain)
-        fprintf(f, "set arrow from %.17g, graph 0 to %.17g, graph 1 nohead dashtype 2\n"
-                   "set label 'cells can be written' at %.17g, graph 0.03 left offset 1,0\n", dev->valid_min, dev->valid_min, dev->valid_min);
+        fprintf(f,
+                "set arrow from %.17g, graph 0 to %.17g, graph 1 nohead dashtype 2\n"
+                "set label 'cells can be written' at %.17g, graph 0.03 left offset 1,0\n",
+                dev->valid_min, dev->valid_min, dev->valid_min);
     fprintf(f, "plot '-' with lines linewidth 2 title 'LRS', '-' with lines linewidth 2 title 'HRS'\n");
     for (int s = 0; s < 2; s++) {
         for (int i = 0; i <= POINTS; i++) {
@@ -39,7 +41,7 @@ ot_status plot_device(const ot_device *dev, const char *path)
     if (!terminal) OT_FAIL(OT_E_USAGE, "--plot '%s', want a name that ends in .svg or .png", path);
     if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof temporary)
         OT_FAIL(OT_E_USAGE, "--plot has %zu bytes, want a shorter name", strlen(path));
-    void (*was)(int) = signal(SIGPIPE, SIG_IGN);         /* a gnuplot that is not there must not end us */
+    void (*was)(int) = signal(SIGPIPE, SIG_IGN); /* a gnuplot that is not there must not end us */
     FILE *f = popen("gnuplot >/dev/null 2>&1", "w");
     if (!f) {
         signal(SIGPIPE, was);
@@ -50,7 +52,10 @@ ot_status plot_device(const ot_device *dev, const char *path)
     signal(SIGPIPE, was);
     if (rc != 0 || stat(temporary, &s) || s.st_size == 0) {
         unlink(temporary);
-        OT_FAIL(OT_E_TOOL, "%s: gnuplot did not draw it (status %d), want gnuplot (apt-get install gnuplot-nox) and a folder that can be written", path, rc);
+        OT_FAIL(
+            OT_E_TOOL,
+            "%s: gnuplot did not draw it (status %d), want gnuplot (apt-get install gnuplot-nox) and a folder that can be written",
+            path, rc);
     }
     if (rename(temporary, path)) {
         ot_status st = ot__fail(OT_E_WRITE, __FILE__, __LINE__, "%s: %s", path, strerror(errno));

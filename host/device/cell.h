@@ -26,7 +26,6 @@ typedef struct cell_rates {
 
 double ot__cell_current(double gap, double v_d);                                /* amperes */
 double ot__cell_conductance(double gap);                                        /* siemens at CELL_V_READ */
-double ot__cell_gap(double conductance);                                        /* its inverse, not clamped */
 /* The voltage across the cell when v lies across cell and series element: I_cell(v_d) = I_series(v - v_d). */
 double ot__cell_voltage(const ot_pulse *series, double gap, double v);
 void   ot__cell_rates(cell_rates *out, const ot_pulse *series, double gamma_scale, double gap, double temperature, double v);

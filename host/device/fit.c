@@ -14,11 +14,11 @@
 #include <string.h>
 
 enum { SAMPLES = 64, MOST_EXCHANGES = 500, NMAX = OT_DEVICE_MAX_POLY };
-static const double RATIO_SET = 2;            /* G_LRS >= 2 G_HRS: the cell was set */
+static const double RATIO_SET = 2; /* G_LRS >= 2 G_HRS: the cell was set */
 
 typedef struct samples {
     const ot_programming *p;
-    int    n, pulses, clip;                   /* clip: 1 + state whose nominal level rests at a bound */
+    int n, pulses, clip; /* clip, bit s: nominal level s rests at a bound, so samples are clipped */
     double t_max, u[SAMPLES], g[2][SAMPLES];
 } samples;
 
@@ -84,7 +84,8 @@ static ot_status minimax(double c[NMAX], double *largest, const samples *s, cons
         if (*largest <= fabs(height) * (1 + 1e-6) + 1e-13) return OT_OK;
         exchange(ref, turned, n, worst);
     }
-    OT_FAIL(OT_E_RANGE, "the fit of degree %d did not settle in %d exchanges, want a lower degree or a smaller domain", n, MOST_EXCHANGES);
+    OT_FAIL(OT_E_RANGE, "the fit of degree %d did not settle in %d exchanges, want a lower degree or a smaller domain", n,
+            MOST_EXCHANGES);
 }
 
 static ot_status level(double g[2], samples *s, double delta)
@@ -108,7 +109,10 @@ static ot_status find_valid_min(double *out, samples *s)
     for (int i = 1; i <= COARSE && !(bad < 0); i++) {
         double delta = -s->p->domain * i / COARSE;
         OT_TRY(level(g, s, delta));
-        if (is_set(g)) good = delta; else bad = delta;
+        if (is_set(g))
+            good = delta;
+        else
+            bad = delta;
     }
     if (!(bad < 0)) {
         *out = -s->p->domain;
@@ -117,10 +121,15 @@ static ot_status find_valid_min(double *out, samples *s)
     while (good - bad > 2e-4) {
         double middle = 0.5 * (good + bad);
         OT_TRY(level(g, s, middle));
-        if (is_set(g)) good = middle; else bad = middle;
+        if (is_set(g))
+            good = middle;
+        else
+            bad = middle;
     }
     *out = ceil(good * 1000) / 1000;
-    if (!(*out < -0.01)) OT_FAIL(OT_E_RANGE, "with these pulses writing fails below delta = %.3f, want pulses that still write a cell at delta = -0.01", good);
+    if (!(*out < -0.01))
+        OT_FAIL(OT_E_RANGE,
+                "with these pulses writing fails below delta = %.3f, want pulses that still write a cell at delta = -0.01", good);
     return OT_OK;
 }
 
@@ -139,30 +148,51 @@ static void describe(char *out, size_t n, const ot_programming *p, const ot_devi
     ot_device_tail(d, sigma, tail);
     int used = snprintf(out, n, "%s, %s, edges %g and %g ns", text[0], text[1], p->set.edge_ns, p->reset.edge_ns);
     if (d->valid_min > -d->domain && used < (int)n)
-        snprintf(out + used, n - (size_t)used, "; writing fails below delta = %g (%.3g cells in a million at sigma %g)", d->valid_min, tail[0] * 1e6, sigma);
+        snprintf(out + used, n - (size_t)used, "; writing fails below delta = %g (%.3g cells in a million at sigma %g)",
+                 d->valid_min, tail[0] * 1e6, sigma);
+}
+
+/* The nominal levels; from here on those that rest at a bound are clipped. */
+static ot_status take_nominal(double g[2], samples *s, const ot_device *d)
+{
+    OT_TRY(level(g, s, 0));
+    for (int i = 0; i < 2; i++) {
+        if (!(g[i] < d->g_min || g[i] > d->g_max)) continue;
+        s->clip |= 1 << i;
+        g[i] = fmin(d->g_max, fmax(d->g_min, g[i]));
+    }
+    if (!is_set(g))
+        OT_FAIL(OT_E_RANGE, "with these pulses the nominal cell has %g siemens after SET and %g after RESET, want a ratio of %g or more",
+                g[OT_LRS], g[OT_HRS], RATIO_SET);
+    return OT_OK;
+}
+
+/* At Chebyshev's points, both ends included. */
+static ot_status take_samples(samples *s, double from, double to)
+{
+    for (int i = 0; i < s->n; i++) {
+        double g[2], delta = 0.5 * (to + from) - 0.5 * (to - from) * cos(M_PI * i / (s->n - 1));
+        OT_TRY(level(g, s, delta));
+        if (!is_set(g))
+            OT_FAIL(OT_E_RANGE, "with these pulses a cell at delta = %g has %g siemens after SET and %g after RESET, want a ratio of %g or more",
+                    delta, g[OT_LRS], g[OT_HRS], RATIO_SET);
+        s->u[i] = delta / s->p->domain;
+        for (int k = 0; k < 2; k++) s->g[k][i] = g[k];
+    }
+    return OT_OK;
 }
 
 ot_status ot_device_fit(ot_device *out, ot_fit *fit, const ot_programming *p)
 {
     OT_TRY(ot_programming_check(p));
     samples s = {.p = p, .n = SAMPLES};
-    ot_device d = {.name = "custom", .domain = p->domain, .g_min = ot__cell_conductance(CELL_GAP_MAX), .g_max = ot__cell_conductance(CELL_GAP_MIN)};
-    OT_TRY(level(d.g, &s, 0));
-    for (int i = 0; i < 2; i++)
-        if (d.g[i] < d.g_min || d.g[i] > d.g_max) s.clip |= 1 << i;
-    OT_TRY(level(d.g, &s, 0));
-    if (!is_set(d.g))
-        OT_FAIL(OT_E_RANGE, "with these pulses the nominal cell has %g siemens after SET and %g after RESET, want a ratio of %g or more", d.g[0], d.g[1], RATIO_SET);
+    ot_device d = {.name = "custom",
+                   .domain = p->domain,
+                   .g_min = ot__cell_conductance(CELL_GAP_MAX),
+                   .g_max = ot__cell_conductance(CELL_GAP_MIN)};
+    OT_TRY(take_nominal(d.g, &s, &d));
     OT_TRY(find_valid_min(&d.valid_min, &s));
-    double middle = 0.5 * (d.domain + d.valid_min), half = 0.5 * (d.domain - d.valid_min);
-    for (int i = 0; i < s.n; i++) {
-        double g[2], delta = middle - half * cos(M_PI * i / (s.n - 1));
-        OT_TRY(level(g, &s, delta));
-        if (!is_set(g))
-            OT_FAIL(OT_E_RANGE, "with these pulses a cell at delta = %g has %g siemens after SET and %g after RESET, want a ratio of %g or more", delta, g[0], g[1], RATIO_SET);
-        s.u[i] = delta / d.domain;
-        for (int k = 0; k < 2; k++) s.g[k][i] = g[k];
-    }
+    OT_TRY(take_samples(&s, d.valid_min, d.domain));
     ot_fit f = {.samples = s.n};
     double near[2][2], h = 0.002;
     OT_TRY(level(near[0], &s, -h));

@@ -20,10 +20,10 @@ enum { VERSION = 1 };
 typedef enum kind { NUMBER, NUMBERS, TEXT } kind;
 typedef struct key {
     const char *name;
-    kind        kind;
-    int         needed;
-    size_t      at, size;             /* where in ot_device; bytes of a text */
-    int         state;                /* of NUMBERS */
+    kind kind;
+    int needed;
+    size_t at, size; /* where in ot_device; bytes of a text */
+    int state;       /* of NUMBERS */
 } key;
 
 #define AT(field) offsetof(ot_device, field)
@@ -76,13 +76,15 @@ static ot_status take(ot_device *d, const key *k, const cJSON *item, const char 
         if (strlen(item->valuestring) >= k->size)
             OT_FAIL(OT_E_FORMAT, "%s: %s has %zu bytes, want at most %zu", name, k->name, strlen(item->valuestring), k->size - 1);
         for (const char *c = item->valuestring; *c; c++)
-            if (iscntrl((unsigned char)*c)) OT_FAIL(OT_E_FORMAT, "%s: %s holds a control character, want printable text", name, k->name);
+            if (iscntrl((unsigned char)*c))
+                OT_FAIL(OT_E_FORMAT, "%s: %s holds a control character, want printable text", name, k->name);
         strcpy(base, item->valuestring);
         return OT_OK;
     case NUMBERS:
         if (!cJSON_IsArray(item)) OT_FAIL(OT_E_FORMAT, "%s: %s = %s, want an array of numbers", name, k->name, seen(s, item));
         int n = cJSON_GetArraySize(item), i = 0;
-        if (n < 1 || n > OT_DEVICE_MAX_POLY) OT_FAIL(OT_E_FORMAT, "%s: %s has %d numbers, want 1..%d", name, k->name, n, OT_DEVICE_MAX_POLY);
+        if (n < 1 || n > OT_DEVICE_MAX_POLY)
+            OT_FAIL(OT_E_FORMAT, "%s: %s has %d numbers, want 1..%d", name, k->name, n, OT_DEVICE_MAX_POLY);
         const cJSON *e;
         cJSON_ArrayForEach(e, item) OT_TRY(take_number((double *)(void *)base + i++, e, name, k->name));
         d->n_poly[k->state] = n;
@@ -94,9 +96,11 @@ static ot_status take(ot_device *d, const key *k, const cJSON *item, const char 
 static ot_status check_format(const cJSON *root, const char *name)
 {
     char s[48];
-    const cJSON *format = cJSON_GetObjectItemCaseSensitive(root, "format"), *version = cJSON_GetObjectItemCaseSensitive(root, "version");
+    const cJSON *format = cJSON_GetObjectItemCaseSensitive(root, "format"),
+                *version = cJSON_GetObjectItemCaseSensitive(root, "version");
     if (!format) OT_FAIL(OT_E_FORMAT, "%s: the key 'format' is missing, want \"%s\"", name, FORMAT);
-    if (!cJSON_IsString(format) || strcmp(format->valuestring, FORMAT)) OT_FAIL(OT_E_FORMAT, "%s: format = %s, want \"%s\"", name, seen(s, format), FORMAT);
+    if (!cJSON_IsString(format) || strcmp(format->valuestring, FORMAT))
+        OT_FAIL(OT_E_FORMAT, "%s: format = %s, want \"%s\"", name, seen(s, format), FORMAT);
     double v = 0;
     if (!version) OT_FAIL(OT_E_FORMAT, "%s: the key 'version' is missing, want %d", name, VERSION);
     OT_TRY(take_number(&v, version, name, "version"));
@@ -110,7 +114,8 @@ static ot_status read_object(ot_device *d, const cJSON *root, const char *name)
     int have[N_KEYS] = {0};
     const cJSON *item;
     OT_TRY(check_format(root, name));
-    cJSON_ArrayForEach(item, root) {
+    cJSON_ArrayForEach(item, root)
+    {
         int k = 0;
         while (k < N_KEYS && strcmp(keys[k].name, item->string)) k++;
         if (k == N_KEYS) OT_FAIL(OT_E_FORMAT, "%s: the key '%.60s' is not known, want those of docs/device.md", name, item->string);
@@ -119,8 +124,9 @@ static ot_status read_object(ot_device *d, const cJSON *root, const char *name)
     }
     for (int k = 0; k < N_KEYS; k++)
         if (keys[k].needed && !have[k])
-            OT_FAIL(OT_E_FORMAT, "%s: the key '%s' is missing, want %s", name, keys[k].name, keys[k].kind == NUMBERS ? "an array of numbers" : "a number");
-    for (int k = 0; k < N_KEYS; k++) {               /* what was left out follows from the rest */
+            OT_FAIL(OT_E_FORMAT, "%s: the key '%s' is missing, want %s", name, keys[k].name,
+                    keys[k].kind == NUMBERS ? "an array of numbers" : "a number");
+    for (int k = 0; k < N_KEYS; k++) { /* what was left out follows from the rest */
         if (have[k]) continue;
         if (keys[k].at == AT(valid_min)) d->valid_min = -d->domain;
         for (int s = 0; s < 2; s++)
@@ -134,10 +140,13 @@ ot_status ot__device_from_json(ot_device *out, const char *text, size_t n_bytes,
     const char *end = NULL;
     ot_device d = {.name = "file"};
     cJSON *root = cJSON_ParseWithLengthOpts(text, n_bytes, &end, 0);
-    if (!root) OT_FAIL(OT_E_FORMAT, "%s: not JSON at byte %zu of %zu, want one whole object", name, end ? (size_t)(end - text) : 0, n_bytes);
+    if (!root)
+        OT_FAIL(OT_E_FORMAT, "%s: not JSON at byte %zu of %zu, want one whole object", name, end ? (size_t)(end - text) : 0,
+                n_bytes);
     ot_status st = OT_OK;
     for (size_t i = (size_t)(end - text); st == OT_OK && i < n_bytes; i++)
-        if (!isspace((unsigned char)text[i])) st = ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: something follows the object at byte %zu, want the end", name, i);
+        if (!isspace((unsigned char)text[i]))
+            st = ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: something follows the object at byte %zu, want the end", name, i);
     if (st == OT_OK) st = read_object(&d, root, name);
     cJSON_Delete(root);
     OT_TRY(st);

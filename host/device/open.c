@@ -27,7 +27,8 @@ ot_status ot_device_open(ot_device *out, const char *preset_or_path)
     void *text = NULL;
     size_t n_bytes;
     ot_status st = ot__file_read(&text, &n_bytes, preset_or_path, MOST_BYTES);
-    if (st == OT_E_OPEN && !strpbrk(preset_or_path, "./")) return ot__fail_prefix(st, "device '%s' is no preset (r1, r2, r3) and no file that can be read: ", preset_or_path);
+    if (st == OT_E_OPEN && !strpbrk(preset_or_path, "./"))
+        return ot__fail_prefix(st, "device '%s' is no preset (r1, r2, r3) and no file that can be read: ", preset_or_path);
     OT_TRY(st);
     st = ot_device_parse(out, text, n_bytes, preset_or_path);
     ot_free(text);
@@ -42,7 +43,7 @@ ot_status ot_device_save(const ot_device *dev, const char *path)
     cJSON_Delete(object);
     if (!text) OT_FAIL(OT_E_NOMEM, "%s: no memory for the text of a device", path);
     size_t n = strlen(text);
-    text[n] = '\n';                       /* in place of the end mark; the length goes along */
+    text[n] = '\n'; /* in place of the end mark; the length goes along */
     ot_status st = ot__file_write(path, text, n + 1);
     cJSON_free(text);
     return st;

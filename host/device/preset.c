@@ -28,13 +28,15 @@ static const struct preset {
       .poly = {{1, 0.85800695, 0.06831614, 0.00589748, -0.00631614, -0.00514153},
                {1, -1.91291541, 2.3964592, -2.4439214, 1.74217178, -0.19335399, -0.76815284, 0.40185257}},
       .domain = 0.25, .g_min = G_MIN, .g_max = G_MAX, .s = {3.436550, -7.670517}, .max_rel_error = 0.00111, .valid_min = -0.156,
-      .source = "SET 2.4 V 1000 ns through 50 uA" RESET_SOURCE "; writing fails below delta = -0.156 (577 cells in a million at sigma 0.048)"}},
+      .source = "SET 2.4 V 1000 ns through 50 uA" RESET_SOURCE
+                "; writing fails below delta = -0.156 (577 cells in a million at sigma 0.048)"}},
     {"SET 2.4 V 1 us at 100 uA: 34 uS, on/off 41", 2.4, 100e-6,
      {.name = "r3", .g = {3.3606909e-05, 8.1872903e-07}, .n_poly = {6, 8},
       .poly = {{1, 0.69666782, 0.05847855, -0.00410559, -0.00254201, -0.00385397},
                {1, -1.90900163, 2.38355524, -2.46841082, 1.86035914, -0.29640554, -0.78228506, 0.43441266}},
       .domain = 0.25, .g_min = G_MIN, .g_max = G_MAX, .s = {2.791514, -7.670733}, .max_rel_error = 0.00142, .valid_min = -0.239,
-      .source = "SET 2.4 V 1000 ns through 100 uA" RESET_SOURCE "; writing fails below delta = -0.239 (0.319 cells in a million at sigma 0.048)"}},
+      .source = "SET 2.4 V 1000 ns through 100 uA" RESET_SOURCE
+                "; writing fails below delta = -0.239 (0.319 cells in a million at sigma 0.048)"}},
 };
 enum { N_PRESETS = sizeof presets / sizeof *presets };
 

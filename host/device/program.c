@@ -9,7 +9,7 @@
 #include <math.h>
 
 enum { MOST_ROUNDS = 40 };
-static const double SAME = 1e-8;     /* nm: 4e-8 in conductance */
+static const double SAME = 1e-8; /* nm: 4e-8 in conductance */
 
 ot_status ot_programming_check(const ot_programming *p)
 {
@@ -17,7 +17,8 @@ ot_status ot_programming_check(const ot_programming *p)
     if (ot_pulse_check(&p->reset) != OT_OK) return ot__fail_prefix(OT_E_RANGE, "RESET: ");
     if (!(p->set.volts > 0)) OT_FAIL(OT_E_RANGE, "SET voltage = %g, want it positive", p->set.volts);
     if (!(p->reset.volts < 0)) OT_FAIL(OT_E_RANGE, "RESET voltage = %g, want it negative", p->reset.volts);
-    if (!(p->domain >= 0.02 && p->domain <= 0.3)) OT_FAIL(OT_E_RANGE, "domain = %g, want 0.02..0.3 (a fraction of gamma0)", p->domain);
+    if (!(p->domain >= 0.02 && p->domain <= 0.3))
+        OT_FAIL(OT_E_RANGE, "domain = %g, want 0.02..0.3 (a fraction of gamma0)", p->domain);
     for (int s = 0; s < 2; s++)
         if (p->degree[s] < 1 || p->degree[s] >= OT_DEVICE_MAX_POLY)
             OT_FAIL(OT_E_RANGE, "degree = %d, want 1..%d", p->degree[s], OT_DEVICE_MAX_POLY - 1);

@@ -16,8 +16,8 @@
 
 enum { STAGES = 6, MOST_STEPS = 200000 };
 
-static const double TOL_GAP = 1e-7, TOL_TEMPERATURE = 3e-5, GAMMA = 0.25;     /* nm, K a step; the method's diagonal */
-static const double RELAXED_MIN = -1, RELAXED_MAX = 2.1;        /* nm; gamma - beta g^3 > 0 for delta >= -0.29 */
+static const double TOL_GAP = 1e-7, TOL_TEMPERATURE = 3e-5, GAMMA = 0.25; /* nm, K a step; the method's diagonal */
+static const double RELAXED_MIN = -1, RELAXED_MAX = 2.1;                  /* nm; gamma - beta g^3 > 0 for delta >= -0.29 */
 static const double ALPHA[STAGES] = {0, 0.386, 0.21, 0.63, 1, 1};
 static const double GAMMA_I[STAGES] = {0.25, -0.1043, 0.1035, -0.0362, 0, 0};
 static const double A[STAGES][STAGES] = {
@@ -37,11 +37,11 @@ static const double C[STAGES][STAGES] = {
     {8.083246795921522, -7.981132988064893, -31.52159432874371, 16.31930543123136, -6.058818238834054},
 };
 
-typedef struct piece {                /* a straight piece of the pulse */
+typedef struct piece { /* a straight piece of the pulse */
     const ot_pulse *pulse;
-    double gamma_scale, v0, slope;    /* volts = v0 + slope t */
-    double bound;                     /* gap that this pulse pushes towards, nm */
-    int held;                         /* the gap rests at it */
+    double gamma_scale, v0, slope; /* volts = v0 + slope t */
+    double bound;                  /* gap that this pulse pushes towards, nm */
+    int held;                      /* the gap rests at it */
 } piece;
 
 static void rates(cell_rates *r, const piece *p, double t, const double y[2])
@@ -61,7 +61,7 @@ static double step(const piece *p, double t, double h, const double y[2], const 
         if (i) {
             for (int j = 0; j < i; j++)
                 for (int c = 0; c < 2; c++) at[c] += A[i][j] * k[j][c];
-            if (!(at[0] > -2 && at[0] < 3 && at[1] > 100 && at[1] < 1e8)) return INFINITY;   /* a step far too long */
+            if (!(at[0] > -2 && at[0] < 3 && at[1] > 100 && at[1] < 1e8)) return INFINITY; /* a step far too long */
             cell_rates r;
             rates(&r, p, t + ALPHA[i] * h, at);
             b[0] = r.f[0], b[1] = r.f[1];
@@ -91,7 +91,9 @@ static ot_status run_piece(piece *p, double length, double y[2], double *t_max, 
         double next[2], error;
         for (;; last = 0) {
             if (++*n_steps > MOST_STEPS || h < 1e-12)
-                OT_FAIL(OT_E_RANGE, "pulse %g V %g ns: the integrator stands still at %g ns of an edge or top, gap %g nm, %g K: want a pulse within the model's domain",
+                OT_FAIL(OT_E_RANGE,
+                        "pulse %g V %g ns: the integrator stands still at %g ns of an edge or top, gap %g nm, %g K: want a pulse "
+                        "within the model's domain",
                         p->pulse->volts, p->pulse->width_ns, t, y[0], y[1]);
             error = step(p, t, h, y, &start, next);
             if (error <= 1) break;
@@ -108,8 +110,10 @@ static ot_status run_piece(piece *p, double length, double y[2], double *t_max, 
 
 ot_status ot_pulse_check(const ot_pulse *p)
 {
-    if (!(fabs(p->volts) > 0 && fabs(p->volts) <= 5)) OT_FAIL(OT_E_RANGE, "pulse voltage = %g, want more than 0 and at most 5 V either way", p->volts);
-    if (!(p->width_ns > 0 && p->width_ns <= 1e6)) OT_FAIL(OT_E_RANGE, "pulse width = %g ns, want more than 0 and at most 1e6", p->width_ns);
+    if (!(fabs(p->volts) > 0 && fabs(p->volts) <= 5))
+        OT_FAIL(OT_E_RANGE, "pulse voltage = %g, want more than 0 and at most 5 V either way", p->volts);
+    if (!(p->width_ns > 0 && p->width_ns <= 1e6))
+        OT_FAIL(OT_E_RANGE, "pulse width = %g ns, want more than 0 and at most 1e6", p->width_ns);
     if (!(p->edge_ns >= 0.01 && p->edge_ns <= 1000)) OT_FAIL(OT_E_RANGE, "pulse edge = %g ns, want 0.01..1000", p->edge_ns);
     switch (p->series) {
     case OT_SERIES_NONE: return OT_OK;
@@ -128,7 +132,8 @@ ot_status ot_pulse_check(const ot_pulse *p)
 ot_status ot_pulse_run(ot_pulse_result *out, const ot_pulse *pulse, double gap, double gamma_scale, int relaxed)
 {
     OT_TRY(ot_pulse_check(pulse));
-    if (!(gap >= CELL_GAP_MIN && gap <= CELL_GAP_MAX)) OT_FAIL(OT_E_RANGE, "start gap = %g nm, want %g..%g", gap, CELL_GAP_MIN, CELL_GAP_MAX);
+    if (!(gap >= CELL_GAP_MIN && gap <= CELL_GAP_MAX))
+        OT_FAIL(OT_E_RANGE, "start gap = %g nm, want %g..%g", gap, CELL_GAP_MIN, CELL_GAP_MAX);
     if (!(gamma_scale >= 0.5 && gamma_scale <= 1.5)) OT_FAIL(OT_E_RANGE, "gamma/gamma0 = %g, want 0.5..1.5", gamma_scale);
     double y[2] = {gap, CELL_T0}, rise = pulse->volts / pulse->edge_ns;
     double bound = pulse->volts > 0 ? (relaxed ? RELAXED_MIN : CELL_GAP_MIN) : (relaxed ? RELAXED_MAX : CELL_GAP_MAX);

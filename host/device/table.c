@@ -27,9 +27,9 @@ static const double REFERENCE_USUAL = 0.048;
 
 typedef struct table {
     const char *name;
-    int    line;
-    int    n_columns, column[N_COLUMNS];          /* what each field of a line is */
-    int    have[2];                               /* the line of each state, 0: not yet */
+    int line;
+    int n_columns, column[N_COLUMNS]; /* what each field of a line is */
+    int have[2];                      /* the line of each state, 0: not yet */
     double mean[2], sigma[2], reference[2];
 } table;
 
@@ -53,12 +53,16 @@ static ot_status read_header(table *t, char *line)
     for (char *f; (f = field(&line));) {
         int c = 0;
         while (c < N_COLUMNS && strcasecmp(f, column_name[c])) c++;
-        if (c == N_COLUMNS) OT_FAIL(OT_E_FORMAT, "%s: line %d: column '%.40s' is not known, want state,mean,sigma and perhaps reference", t->name, t->line, f);
+        if (c == N_COLUMNS)
+            OT_FAIL(OT_E_FORMAT, "%s: line %d: column '%.40s' is not known, want state,mean,sigma and perhaps reference", t->name,
+                    t->line, f);
         if (have[c]++) OT_FAIL(OT_E_FORMAT, "%s: line %d: column '%s' stands there twice, want it once", t->name, t->line, f);
         t->column[t->n_columns++] = c;
     }
     for (int c = 0; c < REFERENCE; c++)
-        if (!have[c]) OT_FAIL(OT_E_FORMAT, "%s: line %d: column '%s' is missing, want a first line state,mean,sigma", t->name, t->line, column_name[c]);
+        if (!have[c])
+            OT_FAIL(OT_E_FORMAT, "%s: line %d: column '%s' is missing, want a first line state,mean,sigma", t->name, t->line,
+                    column_name[c]);
     return OT_OK;
 }
 
@@ -67,23 +71,33 @@ static ot_status read_row(table *t, char *line)
     int state = -1, n = 0;
     double value[N_COLUMNS] = {0, 0, 0, REFERENCE_USUAL};
     for (char *f; (f = field(&line)); n++) {
-        if (n >= t->n_columns) OT_FAIL(OT_E_FORMAT, "%s: line %d has more than %d fields, want as many as the first line", t->name, t->line, t->n_columns);
+        if (n >= t->n_columns)
+            OT_FAIL(OT_E_FORMAT, "%s: line %d has more than %d fields, want as many as the first line", t->name, t->line,
+                    t->n_columns);
         int c = t->column[n];
         if (c == STATE) {
             state = !strcasecmp(f, "LRS") || !strcmp(f, "1") ? OT_LRS : !strcasecmp(f, "HRS") || !strcmp(f, "0") ? OT_HRS : -1;
-            if (state < 0) OT_FAIL(OT_E_UNSUPPORTED, "%s: line %d: state = '%.40s', want LRS or HRS (cells are binary)", t->name, t->line, f);
+            if (state < 0)
+                OT_FAIL(OT_E_UNSUPPORTED, "%s: line %d: state = '%.40s', want LRS or HRS (cells are binary)", t->name, t->line, f);
             continue;
         }
         char *end;
         errno = 0;
         value[c] = strtod(f, &end);
-        if (end == f || *end || !isfinite(value[c])) OT_FAIL(OT_E_FORMAT, "%s: line %d: %s = '%.40s', want a number", t->name, t->line, column_name[c], f);
+        if (end == f || *end || !isfinite(value[c]))
+            OT_FAIL(OT_E_FORMAT, "%s: line %d: %s = '%.40s', want a number", t->name, t->line, column_name[c], f);
     }
     if (n < t->n_columns) OT_FAIL(OT_E_FORMAT, "%s: line %d has %d fields, want %d", t->name, t->line, n, t->n_columns);
-    if (t->have[state]) OT_FAIL(OT_E_FORMAT, "%s: line %d: a second row of its state, the first is line %d, want one row each", t->name, t->line, t->have[state]);
-    if (!(value[MEAN] >= 1e-12 && value[MEAN] <= 0.1)) OT_FAIL(OT_E_DATA, "%s: line %d: mean = %g, want 1e-12..0.1 siemens", t->name, t->line, value[MEAN]);
-    if (!(value[SIGMA] >= 0 && value[SIGMA] <= value[MEAN])) OT_FAIL(OT_E_DATA, "%s: line %d: sigma = %g, want 0..mean = %g siemens", t->name, t->line, value[SIGMA], value[MEAN]);
-    if (!(value[REFERENCE] >= 0.001 && value[REFERENCE] <= 0.25)) OT_FAIL(OT_E_DATA, "%s: line %d: reference = %g, want 0.001..0.25 (a fraction of gamma0)", t->name, t->line, value[REFERENCE]);
+    if (t->have[state])
+        OT_FAIL(OT_E_FORMAT, "%s: line %d: a second row of its state, the first is line %d, want one row each", t->name, t->line,
+                t->have[state]);
+    if (!(value[MEAN] >= 1e-12 && value[MEAN] <= 0.1))
+        OT_FAIL(OT_E_DATA, "%s: line %d: mean = %g, want 1e-12..0.1 siemens", t->name, t->line, value[MEAN]);
+    if (!(value[SIGMA] >= 0 && value[SIGMA] <= value[MEAN]))
+        OT_FAIL(OT_E_DATA, "%s: line %d: sigma = %g, want 0..mean = %g siemens", t->name, t->line, value[SIGMA], value[MEAN]);
+    if (!(value[REFERENCE] >= 0.001 && value[REFERENCE] <= 0.25))
+        OT_FAIL(OT_E_DATA, "%s: line %d: reference = %g, want 0.001..0.25 (a fraction of gamma0)", t->name, t->line,
+                value[REFERENCE]);
     t->have[state] = t->line;
     t->mean[state] = value[MEAN], t->sigma[state] = value[SIGMA], t->reference[state] = value[REFERENCE];
     return OT_OK;
@@ -95,7 +109,8 @@ static double valid_min(const ot_device *d)
     enum { GRID = 1000 };
     for (int i = 1; i <= GRID; i++) {
         double delta = -d->domain * i / GRID;
-        if (!(ot_device_conductance(d, OT_LRS, delta) >= 2 * ot_device_conductance(d, OT_HRS, delta))) return -d->domain * (i - 1) / GRID;
+        if (!(ot_device_conductance(d, OT_LRS, delta) >= 2 * ot_device_conductance(d, OT_HRS, delta)))
+            return -d->domain * (i - 1) / GRID;
     }
     return -d->domain;
 }
@@ -103,7 +118,8 @@ static double valid_min(const ot_device *d)
 static ot_status finish(ot_device *d, const table *t)
 {
     for (int s = 0; s < 2; s++)
-        if (!t->have[s]) OT_FAIL(OT_E_FORMAT, "%s: no row of state %s, want one row of each of LRS and HRS", t->name, s ? "HRS" : "LRS");
+        if (!t->have[s])
+            OT_FAIL(OT_E_FORMAT, "%s: no row of state %s, want one row of each of LRS and HRS", t->name, s ? "HRS" : "LRS");
     if (!(t->mean[OT_LRS] >= 2 * t->mean[OT_HRS]))
         OT_FAIL(OT_E_DATA, "%s: mean of LRS = %g, want at least twice that of HRS = %g", t->name, t->mean[OT_LRS], t->mean[OT_HRS]);
     d->domain = fmin(0.25, 6 * fmin(t->reference[0], t->reference[1]));
@@ -116,9 +132,10 @@ static ot_status finish(ot_device *d, const table *t)
         d->s[s] = (s == OT_LRS ? 1 : -1) * t->sigma[s] / t->mean[s] / t->reference[s];
         d->poly[s][1] = d->s[s] * d->domain;
     }
-    if (!(d->g_max > d->g[OT_LRS])) d->g_max = 2 * d->g[OT_LRS];     /* no spread at all: nothing to stop */
+    if (!(d->g_max > d->g[OT_LRS])) d->g_max = 2 * d->g[OT_LRS]; /* no spread at all: nothing to stop */
     d->valid_min = valid_min(d);
-    if (!(d->valid_min < 0)) OT_FAIL(OT_E_DATA, "%s: LRS and HRS meet next to their means, want states that can be told apart", t->name);
+    if (!(d->valid_min < 0))
+        OT_FAIL(OT_E_DATA, "%s: LRS and HRS meet next to their means, want states that can be told apart", t->name);
     snprintf(d->name, sizeof d->name, "table");
     snprintf(d->source, sizeof d->source, "table %.200s", t->name);
     if (ot_device_check(d) != OT_OK) return ot__fail_prefix(OT_E_DATA, "%s: ", t->name);
@@ -138,13 +155,16 @@ ot_status ot__device_from_table(ot_device *out, const char *text, size_t n_bytes
         line[n] = 0;
         for (size_t i = 0; i < n; i++)
             if (iscntrl((unsigned char)line[i]) && !isspace((unsigned char)line[i]))
-                OT_FAIL(OT_E_FORMAT, "%s: line %d: byte %zu is 0x%02x, want text", name, t.line, i, (unsigned)(unsigned char)line[i]);
+                OT_FAIL(OT_E_FORMAT, "%s: line %d: byte %zu is 0x%02x, want text", name, t.line, i,
+                        (unsigned)(unsigned char)line[i]);
         at = next;
         char *start = line;
         while (isspace((unsigned char)*start)) start++;
         if (!*start || *start == '#') continue;
-        if (t.n_columns == 0) OT_TRY(read_header(&t, start));
-        else OT_TRY(read_row(&t, start));
+        if (t.n_columns == 0)
+            OT_TRY(read_header(&t, start));
+        else
+            OT_TRY(read_row(&t, start));
     }
     if (t.n_columns == 0) OT_FAIL(OT_E_FORMAT, "%s: no first line, want state,mean,sigma", name);
     ot_device d = {0};
