@@ -162,7 +162,8 @@ static ot_status take_nominal(double g[2], samples *s, const ot_device *d)
         g[i] = fmin(d->g_max, fmax(d->g_min, g[i]));
     }
     if (!is_set(g))
-        OT_FAIL(OT_E_RANGE, "with these pulses the nominal cell has %g siemens after SET and %g after RESET, want a ratio of %g or more",
+        OT_FAIL(OT_E_RANGE,
+                "with these pulses the nominal cell has %g siemens after SET and %g after RESET, want a ratio of %g or more",
                 g[OT_LRS], g[OT_HRS], RATIO_SET);
     return OT_OK;
 }
@@ -174,8 +175,10 @@ static ot_status take_samples(samples *s, double from, double to)
         double g[2], delta = 0.5 * (to + from) - 0.5 * (to - from) * cos(M_PI * i / (s->n - 1));
         OT_TRY(level(g, s, delta));
         if (!is_set(g))
-            OT_FAIL(OT_E_RANGE, "with these pulses a cell at delta = %g has %g siemens after SET and %g after RESET, want a ratio of %g or more",
-                    delta, g[OT_LRS], g[OT_HRS], RATIO_SET);
+            OT_FAIL(
+                OT_E_RANGE,
+                "with these pulses a cell at delta = %g has %g siemens after SET and %g after RESET, want a ratio of %g or more",
+                delta, g[OT_LRS], g[OT_HRS], RATIO_SET);
         s->u[i] = delta / s->p->domain;
         for (int k = 0; k < 2; k++) s->g[k][i] = g[k];
     }
