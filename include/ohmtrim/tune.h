@@ -28,7 +28,8 @@ typedef struct ot_tune_options {
     int      minibatch;        /* 128 */
     double   subset_frac;      /* 0.1 */
     int      images;           /* closed form: unlabelled images, 100 */
-    int      polish_steps;     /* closed-form-adam */
+    double   polish_lr;        /* closed-form-adam: near the goal already, so smaller steps */
+    int      polish_steps;
     int      polish_images;
     uint64_t seed;             /* order of images, by (seed, epoch), not by chip */
 } ot_tune_options;
