@@ -92,6 +92,10 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) $(DEFS) $(INC) -MMD -MP -c -o $@ $<
 $(B)/host/chip/draw_v3.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)
 $(B)/host/chip/draw_v4.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v4 -mprefer-vector-width=512)
+# The loops of the cpu backend: the same text for 1, 4, 8, 16 channels; fused multiply-add is wanted here.
+$(B)/host/backend/cpu_loops_%.o: FILE_CFLAGS = -ffp-contract=fast $(CPU_LEVEL)
+$(B)/host/backend/cpu_loops_8.o: CPU_LEVEL := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)
+$(B)/host/backend/cpu_loops_16.o: CPU_LEVEL := $(if $(HAVE_X86_LEVELS),-march=x86-64-v4)
 $(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TESTS_DIR='"$(CURDIR)/tests"'
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

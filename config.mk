@@ -40,4 +40,4 @@ REQUIRED := PROTOBUF_C ZLIB SQLITE CYAML CJSON LAPACKE
 MISSING  := $(strip $(foreach r,$(REQUIRED),$(if $(HAVE_$(r)),,$(r))))
 
 LIBS := -lprotobuf-c -lz -lsqlite3 -lcyaml -lcjson -llapacke -llapack -lblas $(if $(HAVE_DNNL),-ldnnl) -lm -pthread
-DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1) $(if $(HAVE_X86_LEVELS),-DOT_DRAW_X86=1)
+DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1) $(if $(HAVE_X86_LEVELS),-DOT_DRAW_X86=1 -DOT_CPU_X86=1)
