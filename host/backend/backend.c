@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* In the order `auto` prefers. */
-static const ot_backend_i *const backends[] = {&ot__backend_ref};
+static const ot_backend_i *const backends[] = {&ot__backend_cpu, &ot__backend_ref};
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
 static const ot_backend_i *find(const char *name)

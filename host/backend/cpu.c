@@ -3,17 +3,22 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- context, memory, layout ---- */
 
+/* The widest loops this processor runs; $OHMTRIM_CPU=avx2 or baseline asks for less, so that machines give equal bits. */
 static const ot__cpu_loops *pick(const char **isa)
 {
 #ifdef OT_CPU_X86
+    const char *most = getenv("OHMTRIM_CPU");
     __builtin_cpu_init();
     int v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
     int v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (most && !strcmp(most, "avx2")) v4 = 0;
+    if (most && !strcmp(most, "baseline")) v3 = v4 = 0;
     *isa = v4 ? "avx512" : "avx2";
     if (v4) return &ot__cpu_loops_16;
     if (v3) return &ot__cpu_loops_8;
@@ -193,24 +198,22 @@ static ot_status cpu_forward(void *ctx, void *p, const void *src, const void *re
     ot__cpu_op *op = p;
     const ot__cpu_loops *loops = OT_LOOPS_OF(cpu, op->out);
     const ot_step *s = &op->step;
-    int relu = s->relu && !run->skip_relu, after = relu || s->affine || res;
+    int relu = s->relu && !run->skip_relu;
+    if (s->res < 0) res = NULL;
     if (is_norm(op)) ot__cpu_norm_statistics(op, src, run->n);
     ot__cpu_post post = {.scale = op->scale, .shift = op->shift, .clip = relu ? op->clip : NULL, .gain = run->gain, .offset = run->offset};
     switch (s->kind) {
     case OT_STEP_CONV: case OT_STEP_DENSE:
         post.scale = NULL;
         OT_TRY(ot__cpu_conv_forward(op, src, res, dst, scratch, run->n, &post));
-        after = 0;
         break;
     case OT_STEP_AFFINE: case OT_STEP_ADD: case OT_STEP_RELU:
         loops->post(op->out, dst, src, res, run->n, &post);
-        after = 0;
         break;
     case OT_STEP_MAX_POOL: loops->max_pool(op->in, op->out, &op->window, src, dst, run->n); break;
     case OT_STEP_AVG_POOL: case OT_STEP_GLOBAL_AVG: loops->avg_pool(op->in, op->out, &op->window, src, dst, run->n); break;
     case OT_STEP_PAD: case OT_STEP_SLICE: case OT_STEP_RESHAPE: ot__cpu_move(op, src, dst, run->n); break;
     }
-    if (after) OT_FAIL(OT_E_BUG, "cpu backend: a step of kind %d came with a batch norm, an addition or a T-ReLU fused on", (int)s->kind);
     if (run->tap) {
         double mean[OT_BLOCK];
         double count = (double)op->out.c * op->out.h * op->out.w;
@@ -223,6 +226,20 @@ static ot_status cpu_forward(void *ctx, void *p, const void *src, const void *re
     return OT_OK;
 }
 
+/* Sums of g over images and pixels, some blocks at a time. */
+static void bias_gradient(const ot__cpu_op *op, const float *g, int n, float *out)
+{
+    enum { SOME = 32 };
+    double sum[SOME * OT_BLOCK];
+    for (int k = 0; k < op->out.nb; k += SOME) {
+        ot__cpu_view part = op->out;
+        part.nb = op->out.nb - k < SOME ? op->out.nb - k : SOME;
+        OT_LOOPS_OF(op->cpu, part)->channel_sums(part, g + (size_t)k * part.block, NULL, NULL, NULL, n, sum, NULL);
+        for (int c = 0; c < part.nb * part.b && k * part.b + c < part.c; c++)
+            out[k * part.b + c] = (float)(sum[c] * (is_conv(op) ? (double)op->weight_scale[k * part.b + c] : 1.0));
+    }
+}
+
 static ot_status cpu_backward(void *ctx, void *p, const void *src, const void *dst, void *g, void *dsrc, void *dres, void *scratch,
                               const ot_step_back *back)
 {
@@ -230,24 +247,17 @@ static ot_status cpu_backward(void *ctx, void *p, const void *src, const void *d
     ot__cpu_op *op = p;
     const ot__cpu_loops *loops = OT_LOOPS_OF(cpu, op->out), *in_loops = OT_LOOPS_OF(cpu, op->in);
     size_t in_bytes = (size_t)back->n * op->in.image * sizeof(float);
+    void *copy = op->step.kind == OT_STEP_ADD ? NULL : dres;      /* ADD may have dres == dsrc: dsrc first */
     if (op->step.relu) {
         double sums[2];
-        loops->mask(op->out, g, dst, dres, back->add_res, back->n, op->clip, back->gain, sums);
+        loops->mask(op->out, g, dst, copy, back->add_res, back->n, op->clip, back->gain, sums);
         if (back->grad_gain) *back->grad_gain = sums[0] / (double)back->gain;
         if (back->grad_offset) *back->grad_offset = -(double)back->gain * sums[1];
-    } else if (dres) {
-        loops->scale(op->out, dres, g, NULL, back->add_res, back->n);
+    } else if (copy) {
+        loops->scale(op->out, copy, g, NULL, back->add_res, back->n);
     }
-    if (back->grad_bias) {
-        double sum[4096 + OT_BLOCK];
-        for (int k = 0; k < op->out.nb; k += 4096 / op->out.b) {      /* some blocks at a time */
-            ot__cpu_view part = op->out;
-            part.nb = op->out.nb - k < 4096 / op->out.b ? op->out.nb - k : 4096 / op->out.b;
-            loops->channel_sums(part, (const float *)g + (size_t)k * part.block, NULL, NULL, NULL, back->n, sum, NULL);
-            for (int c = 0; c < part.nb * part.b && k * part.b + c < op->out.c; c++)
-                back->grad_bias[k * part.b + c] = (float)(sum[c] * (is_conv(op) ? (double)op->weight_scale[k * part.b + c] : (double)op->scale[k * part.b + c]));
-        }
-    }
+    if (is_conv(op) && back->grad_bias) bias_gradient(op, g, back->n, back->grad_bias);
+    if (op->step.kind == OT_STEP_AFFINE && !is_norm(op) && back->grad_beta) bias_gradient(op, g, back->n, back->grad_beta);
     if (dsrc && !back->add_src && (op->step.kind == OT_STEP_MAX_POOL || op->step.kind == OT_STEP_AVG_POOL || op->step.kind == OT_STEP_GLOBAL_AVG))
         memset(dsrc, 0, in_bytes);
     switch (op->step.kind) {
@@ -258,6 +268,7 @@ static ot_status cpu_backward(void *ctx, void *p, const void *src, const void *d
         break;
     case OT_STEP_ADD: case OT_STEP_RELU:
         if (dsrc) loops->scale(op->in, dsrc, g, NULL, back->add_src, back->n);
+        if (dres && !copy) loops->scale(op->in, dres, g, NULL, back->add_res, back->n);
         break;
     case OT_STEP_MAX_POOL: if (dsrc) in_loops->max_pool_back(op->in, op->out, &op->window, src, dst, g, dsrc, back->n); break;
     case OT_STEP_AVG_POOL: case OT_STEP_GLOBAL_AVG: if (dsrc) in_loops->avg_pool_back(op->in, op->out, &op->window, g, dsrc, back->n); break;

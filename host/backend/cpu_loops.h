@@ -180,10 +180,14 @@ static void max_pool(ot__cpu_view s, ot__cpu_view d, const ot__cpu_window *k, co
         WINDOWS(s, d, k)
         {
             cut c = cut_at(k, &s, oy, ox);
-            vec best = LOAD(x + PIXEL(s, c.y0, c.x0));
+            vec best = LOAD(x + PIXEL(s, c.y0, c.x0)), nan = best;
             for (int iy = c.y0; iy < c.y1; iy++)
-                for (int ix = c.x0; ix < c.x1; ix++) best = MAX(best, LOAD(x + PIXEL(s, iy, ix)));
-            STORE(y + PIXEL(d, oy, ox), best);
+                for (int ix = c.x0; ix < c.x1; ix++) {
+                    vec u = LOAD(x + PIXEL(s, iy, ix));
+                    best = MAX(u, best);            /* a NaN in u is lost here and kept below */
+                    nan = NAN_OF(nan, u);
+                }
+            STORE(y + PIXEL(d, oy, ox), NAN_OF(best, nan));
         }
     }
 }
@@ -203,12 +207,12 @@ static void max_pool_back(ot__cpu_view s, ot__cpu_view d, const ot__cpu_window *
                 for (int ix = c.x0; ix < c.x1; ix++) {
                     size_t at = PIXEL(s, iy, ix);
 #if OT_LANES == 1
-                    if (x[at] == best) {
+                    if (!(x[at] < best || x[at] > best)) {
                         gx[at] += left;
                         left = 0.0f;
                     }
 #else
-                    mask hit = LOAD(x + at) == best;
+                    mask hit = ~((LOAD(x + at) < best) | (LOAD(x + at) > best));
                     STORE(gx + at, LOAD(gx + at) + (vec)((mask)left & hit));
                     left = (vec)((mask)left & ~hit);
 #endif

@@ -138,7 +138,7 @@ FORCE_INLINE void row(const job *j, const float *x, const float *w, float *out, 
     int most = Q ? longest[Q - 1] : 8, pieces = (pixels + most - 1) / most;
     for (int i = 0; i < pieces; i++) {
         int p = pixels / pieces + (i < pixels % pieces);
-        for (int l = 0; l < j->c->dst.b; l += OT_LANES) table[p - 1](j, x, w + l, out + l, oc + l);
+        for (int l = 0; l < j->c->dst.b; l += OT_LANES) table[p - 1](j, x + (Q ? 0 : l), w + l, out + l, oc + l);
         x += (size_t)p * j->xs;
         out += (size_t)p * j->os;
     }

@@ -21,24 +21,29 @@ typedef int32_t mask __attribute__((vector_size(4 * OT_LANES), aligned(4), may_a
 FORCE_INLINE vec LOAD(const float *p) { return *(const vec *)p; }
 FORCE_INLINE vec SPLAT(float s) { return (vec){0} + s; }
 
+/* MAX, MIN: B where either is NaN.  INSIDE: G, but 0 where Y <= 0 or Y >= TOP.  NAN_OF: B where B is NaN, else A. */
+#define PICK(M, A, B)     ((vec)(((mask)(A) & (M)) | ((mask)(B) & ~(M))))
 #if OT_LANES == 16
-#define MAX(A, B)         ((vec)_mm512_max_ps((__m512)(A), (__m512)(B)))            /* B if either is NaN */
+#define NAN_OF(A, B)      ((vec)_mm512_mask_mov_ps((__m512)(A), _mm512_cmp_ps_mask((__m512)(B), (__m512)(B), _CMP_UNORD_Q), (__m512)(B)))
+#define MAX(A, B)         ((vec)_mm512_max_ps((__m512)(A), (__m512)(B)))
 #define MIN(A, B)         ((vec)_mm512_min_ps((__m512)(A), (__m512)(B)))
-#define INSIDE(G, Y, TOP) ((vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)(Y), _mm512_setzero_ps(), _CMP_GT_OQ) & \
-                                                    _mm512_cmp_ps_mask((__m512)(Y), (__m512)(TOP), _CMP_LT_OQ), (__m512)(G)))
+#define INSIDE(G, Y, TOP) ((vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)(Y), _mm512_setzero_ps(), _CMP_NLE_UQ) & \
+                                                    _mm512_cmp_ps_mask((__m512)(Y), (__m512)(TOP), _CMP_NGE_UQ), (__m512)(G)))
 #elif OT_LANES == 8
+#define NAN_OF(A, B)      PICK((B) != (B), B, A)
 #define MAX(A, B)         ((vec)_mm256_max_ps((__m256)(A), (__m256)(B)))
 #define MIN(A, B)         ((vec)_mm256_min_ps((__m256)(A), (__m256)(B)))
-#define INSIDE(G, Y, TOP) ((vec)((mask)(G) & ((Y) > (vec){0}) & ((Y) < (TOP))))
+#define INSIDE(G, Y, TOP) ((vec)((mask)(G) & ~((Y) <= (vec){0}) & ~((Y) >= (TOP))))
 #elif OT_LANES == 1
+#define NAN_OF(A, B)      ((B) != (B) ? (B) : (A))
 #define MAX(A, B)         ((A) > (B) ? (A) : (B))
 #define MIN(A, B)         ((A) < (B) ? (A) : (B))
-#define INSIDE(G, Y, TOP) ((Y) > 0.0f && (Y) < (TOP) ? (G) : 0.0f)
+#define INSIDE(G, Y, TOP) ((Y) <= 0.0f || (Y) >= (TOP) ? 0.0f : (G))
 #else
-#define PICK(M, A, B)     ((vec)(((mask)(A) & (M)) | ((mask)(B) & ~(M))))
+#define NAN_OF(A, B)      PICK((B) != (B), B, A)
 #define MAX(A, B)         PICK((A) > (B), (A), (B))
 #define MIN(A, B)         PICK((A) < (B), (A), (B))
-#define INSIDE(G, Y, TOP) ((vec)((mask)(G) & ((Y) > (vec){0}) & ((Y) < (TOP))))
+#define INSIDE(G, Y, TOP) ((vec)((mask)(G) & ~((Y) <= (vec){0}) & ~((Y) >= (TOP))))
 #endif
 
 /* sum[lane] += v[lane], in double */
