@@ -469,7 +469,7 @@ TEST chips_of_the_presets_have_their_stored_hashes(void)
 SUITE(test_chip)
 {
     for (int bits = 2; bits <= 16; bits++) {
-        char text[16];
+        char text[32];
         snprintf(text, sizeof text, "bits_%d", bits);
         greatest_set_test_suffix(text);
         RUN_TESTp(all_loops_draw_the_same_bits, bits);

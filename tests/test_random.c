@@ -114,7 +114,10 @@ TEST fma_by_doubles_is_fma(void)
         float b = (float)ldexp(check_uniform(&r) - 0.5, (int)(check_uniform(&r) * 80) - 40);
         float c = (float)ldexp(check_uniform(&r) - 0.5, (int)(check_uniform(&r) * 80) - 40);
         if (i % 4 == 1) c = -a * b;                                        /* leaves the product's rounding error */
-        if (i % 4 == 2) a = 1 + (float)(i % 1024) * 0x1p-23f, b = 1 + 0x1p-12f, c = (float)ldexp(i % 8 - 4, -24 - i % 50);
+        if (i % 4 == 2) {                                                  /* within 2^-60 of half way between two floats, on either side */
+            float k = (float)(i / 4 % 9 - 4) * 0x1p-23f;
+            a = 1 + k, b = (1 - k) * (i & 8 ? 0x1p-24f : -0x1p-24f), c = (1 + (float)(i / 64 % 16) * 0x1p-23f) * (i & 16 ? 1.0f : -1.0f);
+        }
         if (i % 4 == 3) a *= 0x1p-90f, c *= 0x1p-100f;                     /* results below the normal range */
         float want = fmaf(a, b, c), got = ot_fma_by_doubles(a, b, c), used = ot_fma(a, b, c);
         ASSERT_EQ(ot_float_bits(want), ot_float_bits(got));
