@@ -27,7 +27,7 @@ double ot_chip_delta_sys_of(const ot_variation *var, uint32_t number)
     float z[2];
     ot_philox(&x[0], &x[1], &x[2], &x[3], var->seed, 0, 0, number, OT_PURPOSE_SYSTEMATIC);
     ot_normal_pair(&z[0], &z[1], x[0], x[1]);
-    return ot__sigma_sys(var) * (double)z[0];
+    return ot__sigma_sys(var) > 0.0 ? ot__sigma_sys(var) * (double)z[0] : 0.0;      /* never -0 */
 }
 
 /* a[k] of sum_k p[k] u^k = sum_k a[k] (u - u0)^k. */

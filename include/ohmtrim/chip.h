@@ -5,8 +5,8 @@
  *     ot_status st = ot_chip_draw(&chip, net, &dev, &var, 17);
  *     const float *w = ot_chip_weights(chip, 0);                      // (out, in/groups, kh, kw) of crossbar layer 0
  *
- * Each weight is `bits` cells of magnitude in two arrays (positive, negative), every cell sampled (DESIGN 4.4, 4.5; device-model
- * 5-6).  The same (network, device, variation, number) gives the same bits on any machine, alone or among ten thousand.
+ * Each weight is `bits` cells of magnitude in two arrays (positive, negative), every cell sampled (docs/chip.md; device-model
+ * 5-6); a weight of 0 is two arrays in HRS, an all-zero layer stays zero.  The same (network, device, variation, number) gives the same bits on any machine, alone or among ten thousand.
  * Since 0.1. */
 #ifndef OHMTRIM_CHIP_H
 #define OHMTRIM_CHIP_H
@@ -32,16 +32,18 @@ ot_status ot_variation_check(const ot_variation *var);
 
 typedef struct ot_chip ot_chip;
 
-/* Draw chip `number`.  *out owns its weights, borrows `net` (keep it alive), copies `dev` and `var`. */
+/* Draw chip `number`.  *out owns its weights, borrows `net` (keep it alive), copies `dev` and `var`.  OT_E_RANGE if
+ * ot_variation_check or ot_device_check says so, OT_E_DATA names the layer whose weight is not finite; then *out is untouched. */
 ot_status ot_chip_draw(ot_chip **out, const ot_network *net, const ot_device *dev, const ot_variation *var, uint32_t number);
-/* Draw another chip of the same kind into the same memory; allocates nothing. */
+/* Draw another chip of the same kind into the same memory; allocates nothing, cannot fail.  What the network's weights were when
+ * ot_chip_draw saw them counts. */
 ot_status ot_chip_redraw(ot_chip *chip, uint32_t number);
 void      ot_chip_free(ot_chip *chip);
 
 uint32_t          ot_chip_number(const ot_chip *chip);
 double            ot_chip_delta_sys(const ot_chip *chip);
 const ot_network *ot_chip_network(const ot_chip *chip);
-const float      *ot_chip_weights(const ot_chip *chip, int crossbar);   /* (out, in/groups, kh, kw) */
+const float      *ot_chip_weights(const ot_chip *chip, int crossbar);   /* (out, in/groups, kh, kw); the chip's; NULL if there is none */
 double            ot_chip_scale(const ot_chip *chip, int crossbar);     /* max|w| of the ideal layer, 0 for an all-zero one */
 uint64_t          ot_chip_hash(const ot_chip *chip);                    /* FNV-1a over all weight bits, in order */
 /* The network with this chip's weights in place of the ideal ones (a deep copy the caller frees). */
