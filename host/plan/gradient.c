@@ -1,107 +1,107 @@
-/* gradient.c - loss and backward: to the knobs when tuning, to all parameters in training. */
-#include "impl.h"
+/* gradient.c - loss and its derivatives: softmax cross-entropy in double, then backward through the steps.
+ *
+ * The order of every sum is fixed: images in order, tiles in order, and a tensor with several readers collects their gradients in
+ * reverse order of the steps. */
+#include "plan/impl.h"
 
 #include <math.h>
 #include <string.h>
 
-void plan__softmax(ot_plan *p, const int32_t *labels, int n, int64_t n_total, double *loss, int64_t *correct)
+double ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing)
 {
-    double smooth = p->opt.use == OT_PLAN_TRAIN ? p->opt.label_smoothing : 0, spread = smooth / p->classes;
-    for (int i = 0; i < n; i++) {
-        float *z = p->logits + (size_t)i * (size_t)p->classes;
-        int best = plan__best(z, p->classes);
-        if (correct) *correct += best == labels[i];
-        double top = best < 0 ? NAN : (double)z[best], sum = 0, cross = 0;
-        for (int k = 0; k < p->classes; k++) sum += exp((double)z[k] - top);
-        double log_sum = top + log(sum);
-        for (int k = 0; k < p->classes; k++) {
-            double target = spread + (k == labels[i] ? 1 - smooth : 0);
-            if (target > 0) cross += target * (log_sum - (double)z[k]);
-            z[k] = (float)((exp((double)z[k] - log_sum) - target) / (double)n_total);
+    const int classes = p->classes;
+    double    loss = 0.0;
+    for (int k = 0; k < n; k++) {
+        float *x = p->out + (size_t)k * (size_t)classes;
+        double top = (double)x[0], sum = 0.0, mean = 0.0;
+        for (int c = 1; c < classes; c++) top = (double)x[c] > top ? (double)x[c] : top;
+        for (int c = 0; c < classes; c++) {
+            sum += exp((double)x[c] - top);
+            mean += (double)x[c] - top;
         }
-        *loss += cross;
+        mean /= classes;
+        loss += log(sum) - (1.0 - smoothing) * ((double)x[labels[k]] - top) - smoothing * mean;
+        for (int c = 0; c < classes; c++) {
+            double target = (c == labels[k] ? 1.0 - smoothing : 0.0) + smoothing / classes;
+            x[c] = (float)(weight * (exp((double)x[c] - top) / sum - target));
+        }
+    }
+    return loss;
+}
+
+/* Where a step's parameter gradients go in the flat vector: weight, bias, gamma, beta. */
+static void point_parameters(const ot_plan *p, const ot_step *s, float *grad, ot_step_back *back)
+{
+    const ot_layer *l = s->layer;
+    float          *at = grad + p->tensors[s->dst].parameter;
+    if (l->crossbar >= 0) {
+        back->grad_weight = at;
+        if (l->bias) back->grad_bias = at + ot_layer_weights(l);
+    } else if (l->op == OT_OP_BATCH_NORM) {
+        back->grad_gamma = at;
+        back->grad_beta = at + l->c;
+    } else if (l->op == OT_OP_BIAS) {
+        back->grad_beta = at;
     }
 }
 
-ot_status plan__backward(ot_plan *p, int n, float *grad)
+/* The gradient of a step's operand, and whether it holds something already. */
+static void *operand(ot_plan *p, int t, int *add)
 {
-    const ot_backend_i *be = p->be->i;
-    int out = p->steps[p->n_steps - 1].step.dst;
-    for (int i = 0; i < p->n_tensors; i++) p->tensors[i].grad_written = 0;
-    memset(p->logits + (size_t)n * (size_t)p->classes, 0, (size_t)(p->opt.tile - n) * (size_t)p->classes * sizeof *p->logits);
-    for (int r = 0; r < p->n_relus; r++) p->dgain[r] = p->doffset[r] = 0;
-    if (!p->tensors[out].need_grad) return OT_OK;
-    OT_TRY(be->put(p->be->ctx, plan__grad(p, out), p->tensors[out].shape, p->opt.tile, p->logits));
-    p->tensors[out].grad_written = 1;
-    for (int k = p->n_steps - 1; k >= 0; k--) {
-        plan_step *ps = &p->steps[k];
-        const ot_step *s = &ps->step;
-        if (!ps->need_back || !p->tensors[s->dst].grad_written) continue;
-        plan_tensor *src = &p->tensors[s->src], *res = s->res < 0 ? NULL : &p->tensors[s->res];
-        int r = s->relu ? s->relu->relu : -1;
-        size_t c = (size_t)s->out.c;
-        ot_step_back back = {.n = n, .gain = r < 0 ? 1 : p->gain[r], .offset = r < 0 ? 0 : p->offset[r],
-                             .grad_gain = r < 0 || grad ? NULL : &p->dgain[r], .grad_offset = r < 0 || grad ? NULL : &p->doffset[r],
-                             .add_src = src->grad_written, .add_res = res && (res->grad_written || res == src)};
-        if (grad) {
-            if (s->layer->weight) back.grad_weight = grad + ps->at;
-            if (s->layer->weight && s->layer->bias) back.grad_bias = grad + ps->at + ot_layer_weights(s->layer);
-            if (s->affine) back.grad_beta = grad + ps->at_affine + (s->batch ? c : 0);
-            if (s->batch) back.grad_gamma = grad + ps->at_affine;
+    void *g = ot__plan_grad(p, t);
+    if (!g) return NULL;
+    *add = p->tensors[t].written;
+    p->tensors[t].written = 1;
+    return g;
+}
+
+ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad)
+{
+    const ot_backend_i *b = p->be->i;
+    if (!ot__plan_grad(p, p->logits)) return OT_OK;                  /* neither knobs nor parameters */
+    for (int t = 0; t < p->n_tensors; t++) p->tensors[t].written = 0;
+    OT_TRY(b->put(p->be->ctx, ot__plan_grad(p, p->logits), p->tensors[p->logits].shape, n, p->out));
+    for (int i = p->n_steps - 1; i >= 0; i--) {
+        const ot_step *s = &p->steps[i];
+        ot_step_back   back = {.n = n, .gain = 1.0f};
+        double         gain = 0.0, offset = 0.0;
+        void          *g = ot__plan_grad(p, s->dst);
+        if (!g) continue;
+        if (s->relu) {
+            back.gain = p->gain[s->relu->relu];
+            back.offset = p->offset[s->relu->relu];
+            if (grad_gain) back.grad_gain = &gain, back.grad_offset = &offset;
         }
-        void *dsrc = src->need_grad ? plan__grad(p, s->src) : NULL, *dres = res && res->need_grad ? plan__grad(p, s->res) : NULL;
-        OT_TRY(be->backward(p->be->ctx, ps->op, plan__mem(p, s->src), plan__mem(p, s->dst), plan__grad(p, s->dst), dsrc, dres, p->scratch, &back));
-        src->grad_written |= dsrc != NULL;
-        if (res) res->grad_written |= dres != NULL;
+        if (grad) point_parameters(p, s, grad, &back);
+        void *dsrc = operand(p, s->src, &back.add_src), *dres = operand(p, s->res, &back.add_res);
+        OT_TRY(b->backward(p->be->ctx, p->ops[i], ot__plan_tensor(p, s->src), ot__plan_tensor(p, s->dst), g, dsrc, dres, p->scratch, &back));
+        if (s->relu && grad_gain) {
+            grad_gain[s->relu->relu] += gain;
+            grad_offset[s->relu->relu] += offset;
+        }
     }
     return OT_OK;
 }
 
 ot_status ot_plan_gradient(ot_plan *p, const ot_data *data, const uint32_t *index, int64_t n, double *loss, double *grad_gain, double *grad_offset)
 {
-    if (p->opt.use != OT_PLAN_TUNE) OT_FAIL(OT_E_RANGE, "knob gradients want a TUNE plan");
-    OT_TRY(plan__check_images(p, data, index, n));
+    const size_t relus = (size_t)p->relus;
+    double       sum = 0.0;
+    int32_t      labels[4096];                                       /* the largest tile */
+    if (p->opt.use != OT_PLAN_TUNE) OT_FAIL(OT_E_RANGE, "gradients to knobs want a plan opened for tuning");
     if (n < 1) OT_FAIL(OT_E_RANGE, "gradient of %lld images, want 1 or more", (long long)n);
-    int32_t labels[4096];
-    double sum = 0;
-    for (int r = 0; r < p->n_relus; r++) grad_gain[r] = grad_offset[r] = 0;
-    for (int64_t at = 0; at < n; at += p->opt.tile) {
-        int m = (int)(n - at < p->opt.tile ? n - at : p->opt.tile);
-        for (int i = 0; i < m; i++) labels[i] = data->labels[index ? index[at + i] : (uint32_t)(at + i)];
-        plan__stage(p, data, index, at, m);
-        OT_TRY(plan__forward(p, m, 0));
-        plan__softmax(p, labels, m, n, &sum, NULL);
-        OT_TRY(plan__backward(p, m, NULL));
-        for (int r = 0; r < p->n_relus; r++) {
-            grad_gain[r] += p->dgain[r];
-            grad_offset[r] += p->doffset[r];
-        }
+    OT_TRY(ot__plan_check_images(p, data, index, n));
+    memset(grad_gain, 0, relus * sizeof *grad_gain);
+    memset(grad_offset, 0, relus * sizeof *grad_offset);
+    for (int64_t first = 0; first < n; first += p->opt.tile) {
+        int count = n - first < p->opt.tile ? (int)(n - first) : p->opt.tile;
+        OT_TRY(ot__plan_fill(p, data, index, first, count));
+        OT_TRY(ot__plan_steps(p, count, 0));
+        OT_TRY(p->be->i->get(p->be->ctx, p->out, p->tensors[p->logits].shape, count, ot__plan_tensor(p, p->logits)));
+        for (int k = 0; k < count; k++) labels[k] = data->labels[index ? (int64_t)index[first + k] : first + k];
+        sum += ot__plan_cross_entropy(p, labels, count, 1.0 / (double)n, 0.0);
+        OT_TRY(ot__plan_backward(p, count, grad_gain, grad_offset, NULL));
     }
-    if (loss) *loss = sum / (double)n;
-    return OT_OK;
-}
-
-ot_status ot_plan_train(ot_plan *p, const float *images, const int32_t *labels, int n, float *grad, float *batch_statistics, double *loss,
-                        int64_t *correct)
-{
-    if (p->opt.use != OT_PLAN_TRAIN) OT_FAIL(OT_E_RANGE, "training wants a TRAIN plan");
-    if (n != p->opt.tile) OT_FAIL(OT_E_RANGE, "a training minibatch of %d images, want %d (the tile)", n, p->opt.tile);
-    for (int i = 0; i < n; i++)
-        if (labels[i] < 0 || labels[i] >= p->classes) OT_FAIL(OT_E_RANGE, "label %d of the minibatch is %d, want 0..%d", i, labels[i], p->classes - 1);
-    const ot_layer *in = ot_network_layer(p->net, 0);
-    double sum = 0;
-    int64_t right = 0;
-    memcpy(p->image, images, (size_t)n * (size_t)in->c * (size_t)in->h * (size_t)in->w * sizeof *images);
-    memset(grad, 0, ot_network_parameters(p->net) * sizeof *grad);
-    OT_TRY(plan__forward(p, n, 0));
-    for (int k = 0; batch_statistics && k < p->n_steps; k++) {
-        const plan_step *ps = &p->steps[k];
-        float *to = batch_statistics + ps->at_statistics;
-        if (ps->step.batch) OT_TRY(p->be->i->batch_statistics(p->be->ctx, ps->op, to, to + ps->step.out.c));
-    }
-    plan__softmax(p, labels, n, n, &sum, &right);
-    OT_TRY(plan__backward(p, n, grad));
-    if (loss) *loss = sum / n;
-    if (correct) *correct = right;
+    *loss = sum / (double)n;
     return OT_OK;
 }

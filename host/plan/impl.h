@@ -1,65 +1,62 @@
 /* impl.h - what the files of host/plan/ share: the plan's insides.
  *
- *     network --lower.c--> steps on tensors --memory.c--> bytes --plan.c--> opened steps --run.c, gradient.c, train.c--> results */
+ * Tensors are numbered as the layers whose output they hold; a layer that was fused into a later one has none (bytes 0).  All
+ * tensors and their gradients lie in one arena of the backend, all host arrays in one block (memory.c). */
 #ifndef OT_PLAN_IMPL_H
 #define OT_PLAN_IMPL_H
 
 #include "backend/backend.h"
 #include "base/fail.h"
+#include "ohmtrim/plan.h"
 
-typedef struct plan_tensor {
+typedef struct ot__tensor {
     ot_shape shape;
-    int      first, last;        /* steps that write it first and read it last; the input is written before step 0 */
-    int      slot, grad_slot;    /* memory it lies in; -1: none */
-    int      need_grad;          /* something before it has knobs or, in training, parameters */
-    int      grad_written;       /* while going backward */
-} plan_tensor;
-
-typedef struct plan_step {
-    ot_step step;
-    void   *op;
-    int     need_back;
-    size_t  at;                  /* first of its layer's parameters in the flat vector (training) */
-    size_t  at_affine, at_statistics;
-} plan_step;
-
-typedef struct plan_slot { size_t bytes; void *mem; int free_at; } plan_slot;
+    size_t   bytes, at;            /* in the arena */
+    int      producer, last_read;  /* steps; producer -1: the input; last_read -1: nobody */
+    int      reaches;              /* the logits depend on it */
+    int      wants;                /* a knob (training: a parameter) lies at or before it: its gradient is of use */
+    size_t   grad_bytes, grad_at;  /* 0: it has none */
+    int      written;              /* while backward runs: its gradient holds something */
+    size_t   parameter, statistic; /* where this layer's numbers begin in the flat vectors of network.h */
+} ot__tensor;
 
 struct ot_plan {
-    ot_backend       *be;
-    const ot_network *net;
+    ot_backend       *be;          /* borrowed */
+    const ot_network *net;         /* borrowed */
     ot_plan_options   opt;
-    int          n_steps, n_tensors, n_slots;
-    plan_step   *steps;
-    plan_tensor *tensors;        /* 0 is the input, the last step's dst the logits */
-    plan_slot   *slots;
-    void        *scratch;
-    size_t       scratch_bytes, op_bytes, host_bytes;
-    int          n_relus, classes;
-    float       *gain, *offset;  /* (L) */
-    float       *image;          /* (tile, c, h, w) staging of the input */
-    float       *logits;         /* (tile, classes) staging; gradients of them too */
-    float       *taps;           /* (L, tile) */
-    float       *fold;           /* scale and shift of the widest batch norm, while loading */
-    double      *dgain, *doffset;/* (L) of one tile */
+    int               n_steps, n_tensors, relus, classes, logits;      /* logits: tensor */
+    ot_step          *steps;
+    void            **ops;
+    ot__tensor       *tensors;
+    size_t            image;       /* elements of one */
+    size_t            bytes, op_bytes, arena_bytes, scratch_bytes, host_bytes;
+    char             *arena;
+    void             *scratch, *host;
+    /* in the host block */
+    float            *stage;       /* (tile, image) */
+    float            *out;         /* (tile, classes): logits, then their gradient */
+    float            *tap;         /* (L, tile) */
+    float            *gain, *offset;                                   /* (L) */
+    float            *scale, *shift;                                   /* (widest) batch norm folded */
 };
 
-ot_status plan__lower(ot_plan *p);                       /* fills steps and tensors */
-ot_status plan__place(ot_plan *p);                       /* gives tensors slots */
-/* One tile forward: n images of data from position `at` of index (or of the data), or n images already in p->image. */
-void      plan__stage(ot_plan *p, const ot_data *data, const uint32_t *index, int64_t at, int n);
-ot_status plan__forward(ot_plan *p, int n, int tap);     /* from p->image to p->logits */
-ot_status plan__check_images(const ot_plan *p, const ot_data *data, const uint32_t *index, int64_t n);
-/* Cross-entropy of p->logits (n, classes) into *loss (a sum) and correct; replaced by its derivative, each divided by n_total. */
-void      plan__softmax(ot_plan *p, const int32_t *labels, int n, int64_t n_total, double *loss, int64_t *correct);
-/* One tile backward from p->logits; grad: flat parameter gradients (training) or NULL. */
-ot_status plan__backward(ot_plan *p, int n, float *grad);
-int       plan__best(const float *logits, int classes);  /* lowest class of the largest; -1 if any is NaN */
+/* lower.c: the network's layers as steps, and who reads what. */
+void ot__plan_lower(ot_plan *p);
+/* memory.c: places tensors and gradients in the arena (sets arena_bytes), sizes and cuts the host block. */
+ot_status ot__plan_place(ot_plan *p);
+void      ot__plan_cut_host(ot_plan *p);
+/* run.c */
+ot_status ot__plan_check_images(const ot_plan *p, const ot_data *data, const uint32_t *index, int64_t n);
+ot_status ot__plan_fill(ot_plan *p, const ot_data *data, const uint32_t *index, int64_t first, int n);  /* images into the input tensor */
+ot_status ot__plan_step(ot_plan *p, int step, int n, int taps, int skip_relu);
+ot_status ot__plan_steps(ot_plan *p, int n, int taps);
+int       ot__plan_largest(const float *logits, int classes);       /* lowest class of the largest; -1 where one is NaN */
+/* gradient.c: sum of cross-entropies of the n images whose logits lie in p->out, which then holds d(loss)/d(logits) * weight. */
+double    ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing);
+/* From p->out back through all steps.  grad_gain, grad_offset (L) are added to; grad (training) is the flat vector. */
+ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad);
 
-static inline void *plan__mem(const ot_plan *p, int tensor) { return tensor < 0 ? NULL : p->slots[p->tensors[tensor].slot].mem; }
-static inline void *plan__grad(const ot_plan *p, int tensor)
-{
-    return tensor < 0 || p->tensors[tensor].grad_slot < 0 ? NULL : p->slots[p->tensors[tensor].grad_slot].mem;
-}
+static inline void *ot__plan_tensor(const ot_plan *p, int t) { return t < 0 ? NULL : p->arena + p->tensors[t].at; }
+static inline void *ot__plan_grad(const ot_plan *p, int t) { return t < 0 || !p->tensors[t].grad_bytes ? NULL : p->arena + p->tensors[t].grad_at; }
 
 #endif

@@ -1,114 +1,143 @@
-/* lower.c - from layers to steps: what follows a heavy operation and is read by nothing else is fused onto it.
+/* lower.c - the network's layers become steps: a heavy operation with what follows it fused on (backend.h says what may be).
  *
- *     conv -> batch norm -> add -> relu      becomes one step with affine, res and relu set
+ *     conv - batch norm - add - relu        one step CONV, standing where the relu stood, dst = the relu's tensor
+ *          shortcut conv - batch norm /     its own step; its tensor is the first one's `res`
  *
- * An addition is fused onto the operand that is computed last.  In training batch norm needs the whole minibatch's statistics
- * and nothing is fused. */
-#include "impl.h"
+ * Layers come in topological order, so one walk does it: a layer either joins the open step of what it reads, if nobody else
+ * reads that, or opens a step.  A step stands where its last layer stood: by then everything it reads is there.  Of an addition's
+ * two branches the later one takes the other as `res`.  In training nothing joins. */
+#include "plan/impl.h"
 
-static int sole_reader(const ot_network *net, int layer)
+/* How far the step that a layer ends has got: what may still join. */
+enum { PLAIN, AFTER_OP, AFTER_AFFINE, AFTER_ADD, CLOSED };
+
+static const ot_step_kind kinds[] = {
+    [OT_OP_CONV] = OT_STEP_CONV, [OT_OP_DENSE] = OT_STEP_DENSE, [OT_OP_BATCH_NORM] = OT_STEP_AFFINE, [OT_OP_BIAS] = OT_STEP_AFFINE,
+    [OT_OP_RELU] = OT_STEP_RELU, [OT_OP_ADD] = OT_STEP_ADD, [OT_OP_MAX_POOL] = OT_STEP_MAX_POOL, [OT_OP_AVG_POOL] = OT_STEP_AVG_POOL,
+    [OT_OP_GLOBAL_AVG] = OT_STEP_GLOBAL_AVG, [OT_OP_PAD] = OT_STEP_PAD, [OT_OP_SLICE] = OT_STEP_SLICE, [OT_OP_RESHAPE] = OT_STEP_RESHAPE,
+};
+
+static ot_shape shape_of(const ot_plan *p, int i)
 {
-    int reader = -1;
-    for (int i = layer + 1; i < ot_network_layers(net); i++) {
-        const ot_layer *l = ot_network_layer(net, i);
-        for (int k = 0; k < 2; k++)
-            if (l->in[k] == layer) {
-                if (reader >= 0) return -1;
-                reader = i;
-            }
-    }
-    return reader;
+    const ot_layer *l = ot_network_layer(p->net, i);
+    return (ot_shape){l->c, l->h, l->w};
 }
 
-static ot_step_kind kind_of(ot_op op)
+static int readers(const ot_plan *p, int layer)
 {
-    switch (op) {
-    case OT_OP_CONV: return OT_STEP_CONV;
-    case OT_OP_DENSE: return OT_STEP_DENSE;
-    case OT_OP_BATCH_NORM: case OT_OP_BIAS: return OT_STEP_AFFINE;
-    case OT_OP_ADD: return OT_STEP_ADD;
-    case OT_OP_RELU: return OT_STEP_RELU;
-    case OT_OP_MAX_POOL: return OT_STEP_MAX_POOL;
-    case OT_OP_AVG_POOL: return OT_STEP_AVG_POOL;
-    case OT_OP_GLOBAL_AVG: return OT_STEP_GLOBAL_AVG;
-    case OT_OP_PAD: return OT_STEP_PAD;
-    case OT_OP_SLICE: return OT_STEP_SLICE;
-    case OT_OP_RESHAPE: case OT_OP_INPUT: break;
+    int n = layer == p->logits;                                      /* the caller reads those */
+    for (int i = 1; i < p->n_tensors; i++) {
+        const ot_layer *l = ot_network_layer(p->net, i);
+        n += (l->in[0] == layer) + (l->in[1] == layer);
     }
-    return OT_STEP_RESHAPE;
+    return n;
 }
 
-static int is_affine(ot_op op) { return op == OT_OP_BATCH_NORM || op == OT_OP_BIAS; }
-
-ot_status plan__lower(ot_plan *p)
+static int stage_after(const ot_step *s)
 {
-    const ot_network *net = p->net;
-    int n = ot_network_layers(net), train = p->opt.use == OT_PLAN_TRAIN;
-    int *tensor = ot_alloc((size_t)n, sizeof *tensor);              /* of each layer's output; -1: not computed, or inside a fusion */
-    p->steps = ot_alloc((size_t)n, sizeof *p->steps);
-    p->tensors = ot_alloc((size_t)n, sizeof *p->tensors);
-    if (!tensor || !p->steps || !p->tensors) {
-        ot_free(tensor);
-        OT_NOMEM(ot_network_name(net), (size_t)n * sizeof *p->steps);
+    int heavy = s->kind == OT_STEP_CONV || s->kind == OT_STEP_DENSE;
+    if (s->relu) return CLOSED;
+    if (s->kind == OT_STEP_ADD || (heavy && s->res >= 0)) return AFTER_ADD;
+    if (s->kind == OT_STEP_AFFINE) return AFTER_ADD;                  /* a T-ReLU alone may join */
+    return heavy ? s->affine ? AFTER_AFFINE : AFTER_OP : PLAIN;
+}
+
+/* The step that ends at layer `i`, if layer i + 1 or later may join it; else NULL. */
+static ot_step *open_step(ot_plan *p, int i)
+{
+    if (p->opt.use == OT_PLAN_TRAIN || readers(p, i) != 1) return NULL;
+    for (int s = 0; s < p->n_steps; s++)
+        if (p->steps[s].dst == i) return &p->steps[s];
+    return NULL;
+}
+
+static void move_to_end(ot_plan *p, ot_step *s)
+{
+    ot_step moved = *s;
+    for (ot_step *last = &p->steps[p->n_steps - 1]; s < last; s++) *s = s[1];
+    *s = moved;
+}
+
+/* Joins layer `i` to the step of what it reads; 0 if it cannot. */
+static int join(ot_plan *p, int i)
+{
+    const ot_layer *l = ot_network_layer(p->net, i);
+    int             branch = l->op == OT_OP_ADD && l->in[1] > l->in[0];
+    ot_step        *s = NULL;
+    int             stage = PLAIN;
+    for (int tries = l->op == OT_OP_ADD ? 2 : 1; tries > 0; tries--, branch = !branch) {
+        s = open_step(p, l->in[branch]);
+        stage = s ? stage_after(s) : PLAIN;
+        if (l->op != OT_OP_ADD) break;
+        if ((stage == AFTER_OP || stage == AFTER_AFFINE) && s->src != l->in[!branch]) break;
+        s = NULL;
     }
-    for (int i = 0; i < n; i++) tensor[i] = -1;
-    const ot_layer *in = ot_network_layer(net, 0);
-    tensor[0] = 0;
-    p->tensors[p->n_tensors++] = (plan_tensor){.shape = {in->c, in->h, in->w}, .first = -1, .last = -1};
-    int *done = ot_alloc((size_t)n, sizeof *done);                  /* inside a fusion already */
-    if (!done) {
-        ot_free(tensor);
-        OT_NOMEM(ot_network_name(net), (size_t)n * sizeof *done);
+    if (!s) return 0;
+    switch (l->op) {
+    case OT_OP_BATCH_NORM: case OT_OP_BIAS:
+        if (stage != AFTER_OP) return 0;
+        s->affine = l;
+        break;
+    case OT_OP_ADD: s->res = l->in[!branch]; break;
+    case OT_OP_RELU:
+        if (stage == PLAIN || stage == CLOSED) return 0;
+        s->relu = l;
+        break;
+    default: return 0;
     }
-    for (int i = 1; i < n; i++) {
-        if (done[i]) continue;
-        const ot_layer *l = ot_network_layer(net, i);
-        const ot_layer *from = ot_network_layer(net, l->in[0]);
-        plan_step *ps = &p->steps[p->n_steps];
-        ot_step *s = &ps->step;
-        *s = (ot_step){.kind = kind_of(l->op), .layer = l, .in = {from->c, from->h, from->w}, .out = {l->c, l->h, l->w}, .src = tensor[l->in[0]],
-                       .res = l->op == OT_OP_ADD ? tensor[l->in[1]] : -1};
-        int last = i, next;
-        if (is_affine(l->op)) s->affine = l;
-        if (l->op == OT_OP_RELU) s->relu = l;
-        s->batch = train && l->op == OT_OP_BATCH_NORM;
-        int heavy = l->op == OT_OP_CONV || l->op == OT_OP_DENSE;
-        if (!train && heavy && (next = sole_reader(net, last)) >= 0 && is_affine(ot_network_layer(net, next)->op)) {
-            s->affine = ot_network_layer(net, next);
-            done[last = next] = 1;
-        }
-        if (!train && heavy && (next = sole_reader(net, last)) >= 0 && ot_network_layer(net, next)->op == OT_OP_ADD) {
-            const ot_layer *add = ot_network_layer(net, next);
-            int other = add->in[0] == last ? add->in[1] : add->in[0];
-            if (tensor[other] >= 0 && tensor[other] != s->src) {
-                s->res = tensor[other];
-                done[last = next] = 1;
-            }
-        }
-        if (!train && (heavy || s->affine || l->op == OT_OP_ADD) && (next = sole_reader(net, last)) >= 0 && ot_network_layer(net, next)->op == OT_OP_RELU) {
-            s->relu = ot_network_layer(net, next);
-            done[last = next] = 1;
-        }
-        s->dst = tensor[last] = p->n_tensors;
-        p->tensors[p->n_tensors++] = (plan_tensor){.shape = s->out, .first = p->n_steps, .last = p->n_steps};
-        p->tensors[s->src].last = p->n_steps;
-        if (s->res >= 0) p->tensors[s->res].last = p->n_steps;
-        int parameters = heavy || s->affine;
-        ps->need_back = s->relu || (train && parameters) || p->tensors[s->src].need_grad || (s->res >= 0 && p->tensors[s->res].need_grad);
-        p->tensors[s->dst].need_grad = ps->need_back;
-        p->n_steps++;
+    s->dst = i;
+    move_to_end(p, s);
+    return 1;
+}
+
+static void open_new(ot_plan *p, int i)
+{
+    const ot_layer *l = ot_network_layer(p->net, i);
+    ot_step        *s = &p->steps[p->n_steps++];
+    *s = (ot_step){.kind = kinds[l->op], .layer = l, .in = shape_of(p, l->in[0]), .out = shape_of(p, i), .src = l->in[0], .res = l->in[1], .dst = i};
+    if (s->kind == OT_STEP_AFFINE) s->affine = l;
+    if (s->kind == OT_STEP_RELU) s->relu = l;
+    s->batch = l->op == OT_OP_BATCH_NORM && p->opt.use == OT_PLAN_TRAIN;
+}
+
+static int has_parameters(const ot_step *s)
+{
+    return s->kind == OT_STEP_CONV || s->kind == OT_STEP_DENSE || s->kind == OT_STEP_AFFINE;
+}
+
+/* Who is read by whom, whom the logits depend on, whose gradient is of use. */
+static void trace(ot_plan *p)
+{
+    ot__tensor *t = p->tensors;
+    for (int i = 0; i < p->n_tensors; i++) t[i].producer = t[i].last_read = -1;
+    for (int i = 0; i < p->n_steps; i++) {
+        const ot_step *s = &p->steps[i];
+        t[s->dst].producer = i;
+        t[s->src].last_read = i;
+        if (s->res >= 0) t[s->res].last_read = i;
+        t[s->dst].wants = (p->opt.use == OT_PLAN_TRAIN ? has_parameters(s) : s->relu != NULL) || t[s->src].wants || (s->res >= 0 && t[s->res].wants);
     }
-    size_t at = 0, statistics = 0;                                  /* where each step's numbers lie in the flat vectors */
-    for (int i = 1; i < n; i++) {
-        const ot_layer *l = ot_network_layer(net, i);
-        for (int k = 0; k < p->n_steps; k++) {
-            if (p->steps[k].step.layer == l) p->steps[k].at = at;
-            if (p->steps[k].step.affine == l) p->steps[k].at_affine = at, p->steps[k].at_statistics = statistics;
-        }
-        at += ot_layer_weights(l) + (l->bias ? (size_t)l->c : 0) + (l->gamma ? 2 * (size_t)l->c : 0);
-        statistics += l->gamma ? 2 * (size_t)l->c : 0;
+    t[p->logits].reaches = 1;
+    for (int i = p->n_steps - 1; i >= 0; i--) {
+        const ot_step *s = &p->steps[i];
+        if (!t[s->dst].reaches) continue;
+        t[s->src].reaches = 1;
+        if (s->res >= 0) t[s->res].reaches = 1;
     }
-    ot_free(tensor);
-    ot_free(done);
-    return OT_OK;
+}
+
+void ot__plan_lower(ot_plan *p)
+{
+    size_t parameter = 0, statistic = 0;
+    for (int i = 0; i < p->n_tensors; i++) {
+        const ot_layer *l = ot_network_layer(p->net, i);
+        ot__tensor     *t = &p->tensors[i];
+        t->shape = shape_of(p, i);
+        t->parameter = parameter;
+        t->statistic = statistic;
+        parameter += ot_layer_weights(l) + (l->bias ? (size_t)l->c : 0) + (l->gamma ? 2 * (size_t)l->c : 0);
+        statistic += l->gamma ? 2 * (size_t)l->c : 0;
+        if (i > 0 && !join(p, i)) open_new(p, i);
+    }
+    trace(p);
 }

@@ -1,55 +1,87 @@
-/* memory.c - where tensors lie: a slot is one block of memory that several tensors may use one after another.
+/* memory.c - where tensors lie: known before anything runs.
  *
- * FORWARD plans share slots as soon as a tensor's last reader has run.  TUNE and TRAIN plans keep every output for the backward
- * pass (the stored output u is all that T-ReLU needs, DESIGN 4.7); gradients share slots, going backward.  Sizes are known
- * before anything is allocated, so a plan can be measured without being made. */
-#include "impl.h"
+ * Each tensor, and each gradient, lives from the step that writes it to the step that reads it last.  Time runs through the forward
+ * steps and then, in plans with a backward pass, through them in reverse.  Things whose times do not overlap may share memory: the
+ * largest are placed first, each at the lowest place that is free while it lives.  A plan with a backward pass keeps all its forward
+ * tensors to the end, since backward reads them. */
+#include "plan/impl.h"
 
-/* A slot that is free from `now` on, the smallest that is large enough, else the largest made larger, else a new one. */
-static int take(ot_plan *p, size_t bytes, int now, int until, int first_slot)
+#include <stdlib.h>
+
+enum { ALIGN = 64 };
+
+typedef struct thing { size_t bytes, *at; int first, last, order; } thing;
+
+static size_t aligned(size_t n) { return (n + ALIGN - 1) / ALIGN * ALIGN; }
+
+static int larger_first(const void *va, const void *vb)
 {
-    int best = -1;
-    for (int i = first_slot; i < p->n_slots; i++) {
-        const plan_slot *s = &p->slots[i];
-        if (s->free_at > now) continue;
-        if (best < 0) best = i;
-        else {
-            size_t a = s->bytes, b = p->slots[best].bytes;
-            if (b < bytes ? a > b : a >= bytes && a < b) best = i;
-        }
-    }
-    if (best < 0) best = p->n_slots++;
-    if (p->slots[best].bytes < bytes) p->slots[best].bytes = bytes;
-    p->slots[best].free_at = until;
-    return best;
+    const thing *a = va, *b = vb;
+    if (a->bytes != b->bytes) return a->bytes < b->bytes ? 1 : -1;
+    return a->order - b->order;
 }
 
-ot_status plan__place(ot_plan *p)
+static size_t place(thing *things, int n)
 {
-    const ot_backend_i *be = p->be->i;
-    int keep = p->opt.use != OT_PLAN_FORWARD, end = p->n_steps;
-    p->slots = ot_alloc((size_t)p->n_tensors * 2, sizeof *p->slots);
-    if (!p->slots) OT_NOMEM("a memory plan", (size_t)p->n_tensors * 2 * sizeof *p->slots);
-    for (int i = 0; i < p->n_tensors; i++) {
-        plan_tensor *t = &p->tensors[i];
-        int is_output = i == p->steps[p->n_steps - 1].step.dst;
-        size_t bytes = be->tensor_bytes(p->be->ctx, t->shape, p->opt.tile);
-        /* tensors are numbered in the order they are written, so slots free up in that order too */
-        t->slot = take(p, bytes, t->first, keep || is_output ? end + 1 : t->last + 1, 0);
-        t->grad_slot = -1;
-    }
-    if (!keep) return OT_OK;
-    /* Backward runs steps n-1..0 at times 0..n-1: a gradient lives from its tensor's last reader to its writer. */
-    int first_slot = p->n_slots;
-    for (int k = p->n_steps - 1; k >= 0; k--) {
-        const ot_step *s = &p->steps[k].step;
-        int now = p->n_steps - 1 - k;
-        const int touched[3] = {s->dst, s->src, s->res};
-        for (int j = 0; j < 3; j++) {
-            plan_tensor *t = touched[j] < 0 ? NULL : &p->tensors[touched[j]];
-            if (!t || !t->need_grad || !p->steps[k].need_back || t->grad_slot >= 0) continue;
-            t->grad_slot = take(p, be->tensor_bytes(p->be->ctx, t->shape, p->opt.tile), now, p->n_steps - t->first, first_slot);
+    size_t total = 0;
+    qsort(things, (size_t)n, sizeof *things, larger_first);
+    for (int i = 0; i < n; i++) {
+        size_t at = 0;
+        for (int k = 0; k < i; k++) {                                /* move past whatever is in the way, until nothing is */
+            const thing *o = &things[k];
+            if (o->first > things[i].last || o->last < things[i].first) continue;
+            if (*o->at >= at + things[i].bytes || *o->at + o->bytes <= at) continue;
+            at = *o->at + o->bytes;
+            k = -1;
         }
+        *things[i].at = at;
+        if (at + things[i].bytes > total) total = at + things[i].bytes;
     }
+    return total;
+}
+
+ot_status ot__plan_place(ot_plan *p)
+{
+    const ot_backend_i *i = p->be->i;
+    const int           back = p->opt.use != OT_PLAN_FORWARD, end = 2 * p->n_steps;
+    thing              *things = ot_alloc((size_t)p->n_tensors * 2, sizeof *things);
+    int                 n = 0;
+    if (!things) OT_NOMEM("memory plan", (size_t)p->n_tensors * 2 * sizeof *things);
+    for (int k = 0; k < p->n_tensors; k++) {
+        ot__tensor *t = &p->tensors[k];
+        if (k > 0 && t->producer < 0) continue;
+        t->bytes = aligned(i->tensor_bytes(p->be->ctx, t->shape, p->opt.tile));
+        int last = back || k == p->logits ? end : t->last_read > t->producer ? t->last_read : t->producer;
+        things[n] = (thing){t->bytes, &t->at, t->producer, last, n};
+        n++;
+    }
+    for (int k = 1; back && k < p->n_tensors; k++) {
+        ot__tensor *t = &p->tensors[k];
+        if (t->producer < 0 || !t->reaches || !t->wants) continue;
+        /* The last reader's backward step writes it first (a reader the logits do not depend on never runs: a little early is safe). */
+        int first = k == p->logits ? p->n_steps : end - 1 - t->last_read, last = end - 1 - t->producer;
+        t->grad_bytes = t->bytes;
+        things[n] = (thing){t->grad_bytes, &t->grad_at, first, last, n};
+        n++;
+    }
+    p->arena_bytes = place(things, n);
+    ot_free(things);
     return OT_OK;
+}
+
+/* The host arrays in one block: with p->host NULL this only counts. */
+void ot__plan_cut_host(ot_plan *p)
+{
+    size_t tile = (size_t)p->opt.tile, relus = (size_t)p->relus, widest = 1, at = 0;
+    for (int i = 0; i < p->n_tensors; i++)
+        if ((size_t)p->tensors[i].shape.c > widest) widest = (size_t)p->tensors[i].shape.c;
+    struct { float **p; size_t n; } arrays[] = {
+        {&p->stage, tile * p->image}, {&p->out, tile * (size_t)p->classes}, {&p->tap, tile * relus}, {&p->gain, relus},
+        {&p->offset, relus}, {&p->scale, widest}, {&p->shift, widest},
+    };
+    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
+        if (p->host) *arrays[k].p = (float *)((char *)p->host + at);
+        at += aligned(arrays[k].n * sizeof(float));
+    }
+    p->host_bytes = at;
 }

@@ -1,167 +1,168 @@
-/* plan.c - opening, loading and freeing plans. */
-#include "impl.h"
-#include "kernels/trelu.h"
+/* plan.c - opening, measuring and closing a plan; loading weights and knobs into it. */
+#include "plan/impl.h"
 
 #include <math.h>
 #include <string.h>
 
-static ot_status check_options(const ot_plan_options *opt)
+static ot_status check(const ot_plan_options *opt)
 {
-    if (opt->tile < 1 || opt->tile > 4096) OT_FAIL(OT_E_RANGE, "tile = %d, want 1..4096 images", opt->tile);
-    if (!(opt->label_smoothing >= 0 && opt->label_smoothing < 1)) OT_FAIL(OT_E_RANGE, "label_smoothing = %g, want 0..1", opt->label_smoothing);
-    if (opt->use < OT_PLAN_FORWARD || opt->use > OT_PLAN_TRAIN) OT_FAIL(OT_E_RANGE, "plan use = %d, want FORWARD, TUNE or TRAIN", (int)opt->use);
-    if (opt->conv < OT_CONV_AUTO || opt->conv > OT_CONV_WINOGRAD) OT_FAIL(OT_E_RANGE, "plan conv = %d, want AUTO, DIRECT or WINOGRAD", (int)opt->conv);
+    if (opt->use != OT_PLAN_FORWARD && opt->use != OT_PLAN_TUNE && opt->use != OT_PLAN_TRAIN)
+        OT_FAIL(OT_E_RANGE, "plan use = %d, want forward, tune or train", (int)opt->use);
+    if (opt->tile < 1 || opt->tile > 4096) OT_FAIL(OT_E_RANGE, "tile = %d images, want 1..4096", opt->tile);
+    if (opt->conv != OT_CONV_AUTO && opt->conv != OT_CONV_DIRECT && opt->conv != OT_CONV_WINOGRAD)
+        OT_FAIL(OT_E_RANGE, "convolution choice = %d, want auto, direct or winograd", (int)opt->conv);
+    if (!(opt->label_smoothing >= 0 && opt->label_smoothing <= 1))
+        OT_FAIL(OT_E_RANGE, "label smoothing = %g, want 0..1", opt->label_smoothing);
     return OT_OK;
 }
 
-/* Steps, tensors and slots; with `take` also operations and memory. */
-static ot_status build(ot_plan *p, int take)
+/* Steps and places: everything but the operations and the large memory. */
+static ot_status make(ot_plan **out, ot_backend *be, const ot_network *net, const ot_plan_options *opt)
 {
-    const ot_backend_i *be = p->be->i;
-    OT_TRY(plan__lower(p));
-    if (p->n_steps == 0) OT_FAIL(OT_E_SHAPE, "network %s has no layers", ot_network_name(p->net));
-    OT_TRY(plan__place(p));
-    for (int k = 0; k < p->n_steps; k++) {
-        size_t op_bytes = 0, scratch_bytes = 0;
-        OT_TRY(be->step_open(p->be->ctx, &p->steps[k].op, &p->steps[k].step, p->opt.tile, &p->opt, &op_bytes, &scratch_bytes));
-        if (!take) {                                                /* one at a time is enough to know its size */
-            be->step_close(p->be->ctx, p->steps[k].op);
-            p->steps[k].op = NULL;
-        }
-        p->op_bytes += op_bytes;
-        if (scratch_bytes > p->scratch_bytes) p->scratch_bytes = scratch_bytes;
-    }
-    const ot_layer *in = ot_network_layer(p->net, 0);
-    size_t widest = 0, tile = (size_t)p->opt.tile, image = (size_t)in->c * (size_t)in->h * (size_t)in->w, relus = (size_t)p->n_relus, classes = (size_t)p->classes;
-    for (int k = 0; k < p->n_steps; k++)
-        if (p->steps[k].step.affine && (size_t)p->steps[k].step.out.c > widest) widest = (size_t)p->steps[k].step.out.c;
-    p->host_bytes = sizeof(float) * (tile * (image + classes + relus) + 2 * relus + 2 * widest) + sizeof(double) * 2 * relus;
-    if (!take) return OT_OK;
-    p->image = ot_alloc(tile * image, sizeof(float));
-    p->logits = ot_alloc(tile * classes, sizeof(float));
-    p->taps = ot_alloc(tile * relus, sizeof(float));
-    p->gain = ot_alloc(relus, sizeof(float));
-    p->offset = ot_alloc(relus, sizeof(float));
-    p->fold = ot_alloc(2 * widest, sizeof(float));
-    p->dgain = ot_alloc(relus, sizeof(double));
-    p->doffset = ot_alloc(relus, sizeof(double));
-    if (!p->image || !p->logits || !p->taps || !p->gain || !p->offset || !p->fold || !p->dgain || !p->doffset) OT_NOMEM(ot_network_name(p->net), p->host_bytes);
-    if (p->scratch_bytes) OT_TRY(be->alloc(p->be->ctx, &p->scratch, p->scratch_bytes));
-    for (int i = 0; i < p->n_slots; i++) OT_TRY(be->alloc(p->be->ctx, &p->slots[i].mem, p->slots[i].bytes));
-    return OT_OK;
-}
-
-static ot_status start(ot_plan **out, ot_backend *be, const ot_network *net, const ot_plan_options *opt, int take)
-{
-    OT_TRY(check_options(opt));
-    ot_plan *p = ot_alloc(1, sizeof *p);
-    if (!p) OT_NOMEM(ot_network_name(net), sizeof *p);
-    p->be = be;
-    p->net = net;
-    p->opt = *opt;
-    p->n_relus = ot_network_relus(net);
-    p->classes = ot_network_classes(net);
-    ot_status st = build(p, take);
-    if (st == OT_OK && take) st = ot_plan_set_knobs(p, NULL, NULL);
-    if (st == OT_OK && take) st = ot_plan_load(p, NULL);
+    OT_TRY(check(opt));
+    size_t   n = (size_t)ot_network_layers(net);
+    size_t   bytes = sizeof(ot_plan) + n * (sizeof(ot__tensor) + sizeof(ot_step) + sizeof(void *));
+    ot_plan *p = ot_alloc(1, bytes);
+    if (!p) OT_NOMEM("plan", bytes);
+    const ot_layer *in = ot_network_layer(net, 0);
+    *p = (ot_plan){.be = be, .net = net, .opt = *opt, .n_tensors = (int)n, .relus = ot_network_relus(net),
+                   .classes = ot_network_classes(net), .logits = (int)n - 1, .image = (size_t)in->c * (size_t)in->h * (size_t)in->w, .bytes = bytes};
+    p->tensors = (ot__tensor *)(p + 1);
+    p->steps = (ot_step *)(p->tensors + n);
+    p->ops = (void **)(p->steps + n);
+    ot__plan_lower(p);
+    ot_status st = ot__plan_place(p);
     if (st != OT_OK) {
         ot_plan_free(p);
         return st;
     }
+    ot__plan_cut_host(p);
     *out = p;
     return OT_OK;
 }
 
-ot_status ot_plan_open(ot_plan **out, ot_backend *be, const ot_network *net, const ot_plan_options *opt) { return start(out, be, net, opt, 1); }
-
-ot_status ot_plan_measure(size_t *bytes, ot_backend *be, const ot_network *net, const ot_plan_options *opt)
+/* Opens step i's operation and counts what it takes. */
+static ot_status open_op(ot_plan *p, int i)
 {
-    ot_plan *p;
-    OT_TRY(start(&p, be, net, opt, 0));
-    *bytes = ot_plan_bytes(p);
-    ot_plan_free(p);
+    size_t bytes = 0, scratch = 0;
+    OT_TRY(p->be->i->step_open(p->be->ctx, &p->ops[i], &p->steps[i], p->opt.tile, &p->opt, &bytes, &scratch));
+    p->op_bytes += bytes;
+    if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
     return OT_OK;
 }
+
+static void close_op(ot_plan *p, int i)
+{
+    if (p->ops[i]) p->be->i->step_close(p->be->ctx, p->ops[i]);
+    p->ops[i] = NULL;
+}
+
+static size_t total(const ot_plan *p) { return p->bytes + p->op_bytes + p->arena_bytes + p->scratch_bytes + p->host_bytes; }
 
 void ot_plan_free(ot_plan *p)
 {
     if (!p) return;
-    const ot_backend_i *be = p->be->i;
-    for (int k = 0; k < p->n_steps; k++)
-        if (p->steps[k].op) be->step_close(p->be->ctx, p->steps[k].op);
-    for (int i = 0; i < p->n_slots; i++)
-        if (p->slots[i].mem) be->free(p->be->ctx, p->slots[i].mem);
-    if (p->scratch) be->free(p->be->ctx, p->scratch);
-    ot_free(p->steps);
-    ot_free(p->tensors);
-    ot_free(p->slots);
-    ot_free(p->image);
-    ot_free(p->logits);
-    ot_free(p->taps);
-    ot_free(p->gain);
-    ot_free(p->offset);
-    ot_free(p->fold);
-    ot_free(p->dgain);
-    ot_free(p->doffset);
+    for (int i = 0; i < p->n_steps; i++) close_op(p, i);
+    if (p->scratch) p->be->i->free(p->be->ctx, p->scratch);
+    if (p->arena) p->be->i->free(p->be->ctx, p->arena);
+    ot_free(p->host);
     ot_free(p);
 }
 
-size_t ot_plan_bytes(const ot_plan *p)
+ot_status ot_plan_measure(size_t *bytes, ot_backend *be, const ot_network *net, const ot_plan_options *opt)
 {
-    size_t bytes = p->host_bytes + p->op_bytes + p->scratch_bytes + (size_t)p->n_steps * (sizeof *p->steps + sizeof *p->tensors);
-    for (int i = 0; i < p->n_slots; i++) bytes += p->slots[i].bytes;
-    return bytes;
+    ot_plan  *p;
+    ot_status st = OT_OK;
+    OT_TRY(make(&p, be, net, opt));
+    for (int i = 0; i < p->n_steps && st == OT_OK; i++) {             /* one at a time: the peak is the largest layer's */
+        st = open_op(p, i);
+        close_op(p, i);
+    }
+    if (st == OT_OK) *bytes = total(p);
+    ot_plan_free(p);
+    return st;
 }
 
-const ot_network *ot_plan_network(const ot_plan *p) { return p->net; }
-int               ot_plan_relus(const ot_plan *p) { return p->n_relus; }
-
-/* Weights of one step: from the chip, the flat parameter vector (training) or the network. */
-static ot_status load_step(ot_plan *p, plan_step *ps, const ot_chip *chip, const float *flat)
+ot_status ot_plan_open(ot_plan **out, ot_backend *be, const ot_network *net, const ot_plan_options *opt)
 {
-    const ot_layer *l = ps->step.layer, *f = ps->step.affine;
-    size_t n_w = ot_layer_weights(l), c = (size_t)ps->step.out.c;
-    const float *weight = flat ? flat + ps->at : chip && l->crossbar >= 0 ? ot_chip_weights(chip, l->crossbar) : l->weight;
-    const float *bias = l->op == OT_OP_BIAS || !l->bias ? NULL : flat ? flat + ps->at + n_w : l->bias;
-    if (!n_w && !f) return OT_OK;
-    if (!f) return p->be->i->step_load(p->be->ctx, ps->op, weight, bias, NULL, NULL);
-    float *fold = p->fold;
-    const float *gamma = flat ? flat + ps->at_affine : f->gamma, *beta = flat ? flat + ps->at_affine + c : f->beta;
-    for (size_t i = 0; i < c; i++) {
-        if (f->op == OT_OP_BIAS) fold[i] = 1, fold[c + i] = flat ? flat[ps->at_affine + i] : f->bias[i];
-        else if (ps->step.batch) fold[i] = gamma[i], fold[c + i] = beta[i];
-        else {
-            double scale = (double)gamma[i] / sqrt((double)f->var[i] + (double)f->eps);
-            fold[i] = (float)scale;
-            fold[c + i] = (float)((double)beta[i] - (double)f->mean[i] * scale);
+    ot_plan  *p;
+    void     *arena = NULL;
+    ot_status st = OT_OK;
+    OT_TRY(make(&p, be, net, opt));
+    for (int i = 0; i < p->n_steps; i++) OT_TRY_TO(done, st, open_op(p, i));
+    OT_TRY_TO(done, st, be->i->alloc(be->ctx, &arena, p->arena_bytes));
+    p->arena = arena;
+    if (p->scratch_bytes) OT_TRY_TO(done, st, be->i->alloc(be->ctx, &p->scratch, p->scratch_bytes));
+    if (!(p->host = ot_alloc(1, p->host_bytes))) OT_FAIL_TO(done, st, OT_E_NOMEM, "plan: no memory for %zu bytes", p->host_bytes);
+    ot__plan_cut_host(p);
+    OT_TRY_TO(done, st, ot_plan_set_knobs(p, NULL, NULL));
+    OT_TRY_TO(done, st, ot_plan_load(p, NULL));
+done:
+    if (st == OT_OK) *out = p;
+    else ot_plan_free(p);
+    return st;
+}
+
+size_t            ot_plan_bytes(const ot_plan *p) { return total(p); }
+const ot_network *ot_plan_network(const ot_plan *p) { return p->net; }
+int               ot_plan_relus(const ot_plan *p) { return p->relus; }
+
+/* Batch norm as one multiplication and one addition a channel, worked out in double. */
+static void fold(const ot_plan *p, const ot_layer *l)
+{
+    for (int c = 0; c < l->c; c++) {
+        if (l->op == OT_OP_BIAS) {
+            p->scale[c] = 1;
+            p->shift[c] = l->bias[c];
+            continue;
         }
+        double scale = (double)l->gamma[c] / sqrt((double)l->var[c] + (double)l->eps);
+        p->scale[c] = (float)scale;
+        p->shift[c] = (float)((double)l->beta[c] - (double)l->mean[c] * scale);
     }
-    return p->be->i->step_load(p->be->ctx, ps->op, n_w ? weight : NULL, bias, fold, fold + c);
+}
+
+static ot_status check_chip(const ot_plan *p, const ot_chip *chip)
+{
+    const ot_network *net = ot_chip_network(chip);
+    if (net == p->net) return OT_OK;
+    if (ot_network_crossbars(net) != ot_network_crossbars(p->net))
+        OT_FAIL(OT_E_SHAPE, "the chip has %d crossbar layers (%s), the plan's network %d (%s)", ot_network_crossbars(net), ot_network_name(net),
+                ot_network_crossbars(p->net), ot_network_name(p->net));
+    for (int i = 0; i < ot_network_crossbars(net); i++) {
+        size_t chips = ot_layer_weights(ot_network_crossbar(net, i)), plans = ot_layer_weights(ot_network_crossbar(p->net, i));
+        if (chips != plans) OT_FAIL(OT_E_SHAPE, "crossbar layer %d: the chip has %zu weights, the plan's network %zu", i, chips, plans);
+    }
+    return OT_OK;
 }
 
 ot_status ot_plan_load(ot_plan *p, const ot_chip *chip)
 {
-    if (chip && ot_network_crossbars(ot_chip_network(chip)) != ot_network_crossbars(p->net))
-        OT_FAIL(OT_E_SHAPE, "the chip is of network %s, the plan of %s", ot_network_name(ot_chip_network(chip)), ot_network_name(p->net));
-    for (int k = 0; k < p->n_steps; k++) OT_TRY(load_step(p, &p->steps[k], chip, NULL));
-    return OT_OK;
-}
-
-ot_status ot_plan_set_parameters(ot_plan *p, const float *parameters)
-{
-    for (int k = 0; k < p->n_steps; k++) OT_TRY(load_step(p, &p->steps[k], NULL, parameters));
+    if (chip) OT_TRY(check_chip(p, chip));
+    for (int i = 0; i < p->n_steps; i++) {
+        const ot_step  *s = &p->steps[i];
+        const ot_layer *l = s->layer, *a = s->affine;
+        const float    *weight = l->crossbar < 0 ? NULL : chip ? ot_chip_weights(chip, l->crossbar) : l->weight;
+        const float    *bias = l->crossbar < 0 ? NULL : l->bias;
+        if (!weight && !a) continue;
+        if (a && !s->batch) fold(p, a);
+        const float *scale = !a ? NULL : s->batch ? a->gamma : p->scale, *shift = !a ? NULL : s->batch ? a->beta : p->shift;
+        OT_TRY(p->be->i->step_load(p->be->ctx, p->ops[i], weight, bias, scale, shift));
+    }
     return OT_OK;
 }
 
 ot_status ot_plan_set_knobs(ot_plan *p, const float *gain, const float *offset)
 {
-    for (int i = 0; i < p->n_relus; i++) {
-        if (gain && !(gain[i] >= OT_GAIN_MIN && isfinite(gain[i]))) OT_FAIL(OT_E_RANGE, "gain[%d] = %g, want 1/64 or more and finite", i, (double)gain[i]);
-        if (offset && !isfinite(offset[i])) OT_FAIL(OT_E_RANGE, "offset[%d] = %g, want a finite number", i, (double)offset[i]);
+    for (int l = 0; l < p->relus; l++) {
+        if (gain && !(gain[l] >= 0.015625f && isfinite(gain[l])))
+            OT_FAIL(OT_E_RANGE, "gain of ReLU layer %d = %g, want a finite number of at least 1/64", l, (double)gain[l]);
+        if (offset && !isfinite(offset[l]))
+            OT_FAIL(OT_E_RANGE, "offset of ReLU layer %d = %g, want a finite number", l, (double)offset[l]);
     }
-    for (int i = 0; i < p->n_relus; i++) {
-        p->gain[i] = gain ? gain[i] : 1;
-        p->offset[i] = offset ? offset[i] : 0;
+    for (int l = 0; l < p->relus; l++) {
+        p->gain[l] = gain ? gain[l] : 1.0f;
+        p->offset[l] = offset ? offset[l] : 0.0f;
     }
     return OT_OK;
 }
