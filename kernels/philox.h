@@ -20,6 +20,8 @@ typedef enum ot_purpose {
     OT_PURPOSE_SPIKES = 4,        /* input spikes */
     OT_PURPOSE_SHUFFLE = 5,       /* order of images, choice of stimulus */
     OT_PURPOSE_SELF_TUNING = 6,   /* self-tuning cells */
+    OT_PURPOSE_WEIGHTS = 7,       /* weights that training starts from; c2 = 0 */
+    OT_PURPOSE_AUGMENT = 8,       /* crops and flips: c0 = image, c1 = epoch, c2 = 0 */
 } ot_purpose;
 
 /* Counter in, words out, in place. */

@@ -1,16 +1,33 @@
 /* train.h - weight training on the CPU: SGD with momentum, Adam; cosine and step schedules; crop and flip; checkpoints.
- * Since 0.1. */
+ *
+ *     ot_network *net;
+ *     ot_data *train;
+ *     ot_status st = ot_data_open(&train, "fashion-mnist", OT_SPLIT_TRAIN, 0);
+ *     st = ot_model_build(&net, "lenet5", 1, 28, 28, 10, 1);
+ *     st = ot_train_normalise(net, train);                            // mean and sd of the training pixels into the metadata
+ *     ot_train_options opt = ot_train_defaults();
+ *     st = ot_train(net, "auto", train, NULL, &opt, NULL, NULL);
+ *     st = ot_network_save(net, "lenet5.onnx", NULL, NULL);
+ *
+ * A minibatch is cut into `shards` equal parts; each has its own plan, its own batch-norm statistics and, where there are threads enough,
+ * its own thread; their gradients are added in a fixed order.  So the result depends on the options (shards included), the backend
+ * and the machine's instruction set, and never on the number of threads or on interruptions.  The order of the images and their crops
+ * and flips are functions of (seed, epoch, image).  A last minibatch that would not be full is left out: those images come in other
+ * epochs.  Since 0.1. */
 #ifndef OHMTRIM_TRAIN_H
 #define OHMTRIM_TRAIN_H
 
 #include "ohmtrim/plan.h"
 
+#include <signal.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Networks that can be built by name: lenet5, vgg-s, resnet8, resnet20, mobilenet-s, ...; weights drawn from the seed (He normal).
- * `c, h, w, classes`: the data set's. */
+/* Networks that can be built by name: lenet5, vgg-s, resnet8, resnet20, mobilenet-s, ...; weights drawn from the seed (He normal), the
+ * same on any machine.  `c, h, w, classes`: the data set's.  OT_E_RANGE for a name or number of classes, OT_E_SHAPE for images, that do
+ * not go; *out is the caller's to free. */
 ot_status   ot_model_build(ot_network **out, const char *name, int c, int h, int w, int classes, uint64_t seed);
 const char *ot_model_name(int i);                         /* NULL past the last */
 const char *ot_model_text(int i);                         /* one line about it */
@@ -21,23 +38,38 @@ typedef enum ot_schedule { OT_SCHEDULE_COSINE, OT_SCHEDULE_STEP, OT_SCHEDULE_FIX
 typedef struct ot_train_options {
     ot_optimizer optimizer;
     ot_schedule  schedule;
-    double       lr, momentum, weight_decay;
+    double       lr;                  /* at the top of the schedule */
+    double       momentum;            /* SGD's (Adam's betas are 0.9 and 0.999, its epsilon 1e-8) */
+    double       weight_decay;        /* L2 as PyTorch's SGD and Adam have it, on crossbar weights only: not on biases, gamma, beta */
     int          epochs, minibatch, warmup_epochs;
     double       step_gamma;          /* STEP: factor */
     int          step_epochs;         /* STEP: every so many epochs */
-    int          crop_pad, flip;      /* augmentation: random crop after padding by so many pixels; horizontal flip */
-    double       label_smoothing;
+    int          crop_pad, flip;      /* augmentation: random crop after padding by so many black pixels; horizontal flip */
+    double       label_smoothing;     /* share of the target spread evenly over all classes */
     uint64_t     seed;
-    int          threads;             /* shards of a minibatch are fixed in number: threads change nothing but time */
-    const char  *checkpoint;          /* written after each epoch, read if there; NULL: none */
+    int          shards;              /* parts of a minibatch, each with its own batch norm; 0: 2, or 1 for an odd minibatch */
+    int          threads;             /* change nothing but time; 0: one a core; no more than `shards` are used */
+    const char  *checkpoint;          /* npz written after each epoch, read and continued if it is there; NULL: none */
+    const volatile sig_atomic_t *stop;   /* set by a signal handler, say: ends training after the minibatch in hand; NULL: none */
 } ot_train_options;
-ot_train_options ot_train_defaults(void);
+ot_train_options ot_train_defaults(void);                 /* SGD 0.05, momentum 0.9, decay 5e-4, cosine, 10 epochs of 128, seed 1 */
 ot_status        ot_train_check(const ot_train_options *opt);
 
-/* Called after each epoch; a status other than OT_OK ends training with it (the checkpoint stays). */
+/* The learning rate of minibatch `step` of `steps` in `epoch`: a pure function.  Warm-up rises in equal steps up to lr over its epochs;
+ * cosine falls from lr to 0 over the remaining ones; step is lr * gamma^(epoch / step_epochs). */
+double ot_train_lr(const ot_train_options *opt, int epoch, int step, int steps);
+
+/* Mean and standard deviation of each channel's pixels / 255 become the network's normalisation.  A set of floats is used as it is: mean
+ * 0, sd 1.  OT_E_DATA if a channel has the same value everywhere. */
+ot_status ot_train_normalise(ot_network *net, const ot_data *train);
+
+/* Called after each epoch (numbered from 0); a status other than OT_OK ends training with it (the checkpoint stays).  test_accuracy is
+ * NaN without a test set. */
 typedef ot_status (*ot_train_fn)(void *user, int epoch, double loss, double train_accuracy, double test_accuracy, double lr);
 
-/* Trains `net` in place.  `test` may be NULL. */
+/* Trains `net` in place.  `test` may be NULL.  OT_E_RANGE and OT_E_SHAPE before anything is computed; OT_E_DATA when the loss is no
+ * longer finite; OT_E_INTERRUPTED after `stop`, with the checkpoint written; OT_E_MISMATCH for a checkpoint of another run, naming
+ * what differs. */
 ot_status ot_train(ot_network *net, const char *backend, const ot_data *train, const ot_data *test, const ot_train_options *opt,
                    ot_train_fn fn, void *user);
 

@@ -1,0 +1,42 @@
+/* model.h - how a built-in network is written down: a chain of calls on one `ot_model`, each adding a layer after the last one.
+ *
+ * The first failure is kept in `st` and every later call does nothing, so that a network reads as a list of layers; ot_model_build
+ * looks at `st` once at the end.  Weights are He normal (sd = sqrt(2 / fan_in)), biases and beta 0, gamma 1: weight i of crossbar
+ * layer k is a function of (seed, k, i) alone, so a seed gives the same network on any machine. */
+#ifndef OT_MODELS_MODEL_H
+#define OT_MODELS_MODEL_H
+
+#include "ohmtrim/train.h"
+
+typedef struct ot_model {
+    ot_network *net;
+    uint64_t    seed;
+    int         at;          /* index of the layer added last: what the next one reads */
+    int         classes;
+    ot_status   st;
+} ot_model;
+
+/* `name` is the layer's own; a pad of kernel / 2 keeps sizes, stride divides them. */
+void ot__model_conv(ot_model *m, const char *name, int out, int kernel, int stride, int pad, int groups, int with_bias);
+void ot__model_norm(ot_model *m, const char *name);
+void ot__model_relu(ot_model *m, const char *name);
+void ot__model_max_pool(ot_model *m, const char *name, int kernel);
+void ot__model_global_average(ot_model *m, const char *name);
+void ot__model_flatten(ot_model *m, const char *name);
+void ot__model_dense(ot_model *m, const char *name, int out);
+/* Adds the output of layer `other` to that of the last one. */
+void ot__model_add(ot_model *m, const char *name, int other);
+/* Every second row and column of layer `from`, with channels of zeros around up to `out` (ResNet's option A). */
+void ot__model_halve(ot_model *m, const char *slice_name, const char *pad_name, int from, int out);
+/* conv, norm, relu: NAME.conv, NAME.norm, NAME.relu */
+void ot__model_conv_norm_relu(ot_model *m, const char *name, int out, int kernel, int stride, int groups);
+/* Output shape of the last layer. */
+const ot_layer *ot__model_last(const ot_model *m);
+
+void ot__build_lenet5(ot_model *m);
+void ot__build_vgg_s(ot_model *m);
+void ot__build_resnet8(ot_model *m);
+void ot__build_resnet20(ot_model *m);
+void ot__build_mobilenet_s(ot_model *m);
+
+#endif

@@ -1,0 +1,618 @@
+/* test_train.c - builders, schedules, optimisers, augmentation, gradients of a training plan, the loop and its checkpoints. */
+#include "base/fail.h"
+#include "base/file.h"
+#include "check.h"
+#include "models/model.h"
+#include "train/augment.h"
+#include "train/draw.h"
+#include "train/optimizer.h"
+#include "train/pool.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- networks ---- */
+
+TEST built_in_networks_have_their_published_sizes(void)
+{
+    static const struct { const char *name; int c, side; size_t parameters; int relus; } want[] = {
+        {"lenet5", 1, 28, 61706, 4}, {"lenet5", 3, 32, 62006, 4}, {"vgg-s", 3, 32, 242474, 4}, {"resnet8", 3, 32, 75290, 7},
+        {"resnet20", 3, 32, 269722, 19}, {"mobilenet-s", 1, 28, 38504 - 2 * 15, 15}, /* 38,504 counts the 30 knobs */
+    };
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        ot_network *net;
+        OK(ot_model_build(&net, want[i].name, want[i].c, want[i].side, want[i].side, 10, 1));
+        ASSERT_EQm(want[i].name, want[i].parameters, ot_network_parameters(net));
+        ASSERT_EQm(want[i].name, want[i].relus, ot_network_relus(net));
+        ASSERT_EQm(want[i].name, 10, ot_network_classes(net));
+        ASSERT_EQm(want[i].name, NULL, ot_network_warning(net, 0) ? strstr(ot_network_warning(net, 0), "zero") : NULL);
+        ot_network_free(net);
+    }
+    PASS();
+}
+
+TEST every_listed_network_builds_at_its_smallest_size(void)
+{
+    for (int i = 0; ot_model_name(i); i++) {
+        ot_network *net;
+        ASSERT(ot_model_text(i) && *ot_model_text(i));
+        OK(ot_model_build(&net, ot_model_name(i), 2, 12, 13, 3, 1));
+        ASSERT_EQ(3, ot_network_classes(net));
+        ot_network_free(net);
+        FAILS(OT_E_SHAPE, "want", ot_model_build(&net, ot_model_name(i), 2, 3, 3, 3, 1));
+    }
+    ASSERT_EQ(NULL, ot_model_name(-1));
+    PASS();
+}
+
+TEST a_seed_gives_one_network_of_he_normal_weights(void)
+{
+    ot_network *a, *b, *c;
+    OK(ot_model_build(&a, "resnet20", 3, 32, 32, 10, 7));
+    OK(ot_model_build(&b, "resnet20", 3, 32, 32, 10, 7));
+    OK(ot_model_build(&c, "resnet20", 3, 32, 32, 10, 8));
+    for (int k = 0; k < ot_network_crossbars(a); k++) {
+        const ot_layer *l = ot_network_crossbar(a, k);
+        size_t n = ot_layer_weights(l);
+        double sum = 0, squares = 0;
+        ASSERT_MEM_EQ(l->weight, ot_network_crossbar(b, k)->weight, n * sizeof(float));
+        ASSERT(memcmp(l->weight, ot_network_crossbar(c, k)->weight, n * sizeof(float)));
+        for (size_t i = 0; i < n; i++) sum += l->weight[i], squares += (double)l->weight[i] * l->weight[i];
+        /* sd of a sample sd is 1 / sqrt(2 n), of a mean 1 / sqrt(n): 5 of them */
+        double want = sqrt(2.0 / ot_layer_fan_in(a, l));
+        ASSERT_IN_RANGE(want, sqrt(squares / n), 5 * want / sqrt(2.0 * n));
+        ASSERT_IN_RANGE(0, sum / n, 5 * want / sqrt((double)n));
+    }
+    ot_network_free(a);
+    ot_network_free(b);
+    ot_network_free(c);
+    PASS();
+}
+
+TEST names_and_sizes_that_do_not_go_say_what_would(void)
+{
+    ot_network *net;
+    FAILS(OT_E_RANGE, "'lenet6' is not a built-in network; there are lenet5, vgg-s", ot_model_build(&net, "lenet6", 1, 28, 28, 10, 1));
+    FAILS(OT_E_SHAPE, "10 x 28", ot_model_build(&net, "lenet5", 1, 10, 28, 10, 1));
+    FAILS(OT_E_SHAPE, "0 channels", ot_model_build(&net, "lenet5", 0, 28, 28, 10, 1));
+    FAILS(OT_E_RANGE, "1 classes", ot_model_build(&net, "lenet5", 1, 28, 28, 1, 1));
+    PASS();
+}
+
+/* ---- pure functions ---- */
+
+TEST schedules_follow_their_closed_forms(void)
+{
+    ot_train_options o = ot_train_defaults();
+    o.lr = 0.4;
+    o.epochs = 10;
+    ASSERT_EQ(0.4, ot_train_lr(&o, 0, 0, 50));
+    ASSERT_IN_RANGE(0.2, ot_train_lr(&o, 5, 0, 50), 1e-15);
+    ASSERT_IN_RANGE(0.4 * 0.5 * (1 + cos(3.14159265358979 * 123 / 500)), ot_train_lr(&o, 2, 23, 50), 1e-15);
+    ASSERT(ot_train_lr(&o, 9, 49, 50) > 0 && ot_train_lr(&o, 9, 49, 50) < 1e-5);
+    o.warmup_epochs = 2;
+    ASSERT_IN_RANGE(0.4 / 100, ot_train_lr(&o, 0, 0, 50), 1e-15);
+    ASSERT_EQ(0.4, ot_train_lr(&o, 1, 49, 50));
+    ASSERT_EQ(0.4, ot_train_lr(&o, 2, 0, 50));
+    ASSERT_IN_RANGE(0.2, ot_train_lr(&o, 6, 0, 50), 1e-15);
+    o.warmup_epochs = 0;
+    o.schedule = OT_SCHEDULE_STEP;
+    o.step_gamma = 0.5;
+    o.step_epochs = 3;
+    ASSERT_EQ(0.4, ot_train_lr(&o, 2, 49, 50));
+    ASSERT_EQ(0.2, ot_train_lr(&o, 3, 0, 50));
+    ASSERT_EQ(0.05, ot_train_lr(&o, 9, 0, 50));
+    o.schedule = OT_SCHEDULE_FIXED;
+    ASSERT_EQ(0.4, ot_train_lr(&o, 9, 49, 50));
+    PASS();
+}
+
+/* Four steps of PyTorch 1.13 in double: SGD(0.1, momentum 0.9, decay 0.01) and Adam(0.05, decay 0.01) from (1, -2, 0.5). */
+TEST optimisers_step_as_pytorch_does(ot_optimizer kind)
+{
+    static const float grad[4][3] = {{0.3f, -0.1f, 0.2f}, {-0.2f, 0.4f, 0.1f}, {0.05f, 0.02f, -0.6f}, {0.1f, 0.1f, 0.1f}};
+    static const float want[2][4][3] = {
+        {{0.969000000f, -1.988000000f, 0.479500000f}, {0.960131000f, -2.015212000f, 0.450570500f},
+         {0.946188769f, -2.039687588f, 0.484083380f}, {0.922694572f, -2.069675930f, 0.503760888f}},
+        {{0.950000002f, -1.950000004f, 0.450000002f}, {0.940946935f, -1.975413496f, 0.403250226f},
+         {0.928889119f, -1.995077889f, 0.420044737f}, {0.911152017f, -2.016592027f, 0.428941815f}}};
+    float p[3] = {1, -2, 0.5f};
+    ot_train_options opt = ot_train_defaults();
+    opt.optimizer = kind;
+    opt.weight_decay = 0.01;
+    ot__optimizer o;
+    OK(ot__optimizer_open(&o, &opt, 3, (const uint8_t[]){1, 1, 1}));
+    for (int s = 0; s < 4; s++) {
+        ot__optimizer_step(&o, p, grad[s], kind == OT_OPTIMIZER_SGD ? 0.1 : 0.05);
+        CHECK_CLOSE(want[kind][s], p, 3, 1e-6);                   /* a few roundings to float of numbers near 2 */
+    }
+    ot__optimizer_close(&o);
+    PASS();
+}
+
+TEST weight_decay_spares_what_is_not_marked(void)
+{
+    float p[2] = {1, 1}, zero[2] = {0, 0};
+    ot_train_options opt = ot_train_defaults();
+    opt.weight_decay = 0.5;
+    ot__optimizer o;
+    OK(ot__optimizer_open(&o, &opt, 2, (const uint8_t[]){1, 0}));
+    ot__optimizer_step(&o, p, zero, 0.1);
+    ASSERT_IN_RANGE(0.95, (double)p[0], 1e-7);
+    ASSERT_EQ(1.0f, p[1]);
+    ot__optimizer_close(&o);
+    PASS();
+}
+
+/* Padding the image for real, cutting, mirroring. */
+TEST crops_and_flips_are_those_of_a_padded_image(void)
+{
+    enum { C = 2, H = 5, W = 4, P = 3 };
+    float in[C * H * W], out[C * H * W], want[C * H * W], black[C] = {-1, -2};
+    for (int i = 0; i < C * H * W; i++) in[i] = (float)i + 1;
+    for (int dy = 0; dy <= 2 * P; dy++)
+        for (int dx = 0; dx <= 2 * P; dx++)
+            for (int flip = 0; flip < 2; flip++) {
+                for (int c = 0; c < C; c++)
+                    for (int y = 0; y < H; y++)
+                        for (int x = 0; x < W; x++) {
+                            int sy = y + dy - P, sx = (flip ? W - 1 - x : x) + dx - P;
+                            want[(c * H + y) * W + x] = sy >= 0 && sy < H && sx >= 0 && sx < W ? in[(c * H + sy) * W + sx] : black[c];
+                        }
+                check_poison(out, C * H * W);
+                ot__augment_apply(out, in, C, H, W, P, (ot__crop){dy, dx, flip}, black);
+                CHECK_CLOSE(want, out, C * H * W, 0);
+            }
+    PASS();
+}
+
+TEST crops_are_spread_evenly_and_belong_to_image_and_epoch(void)
+{
+    ot_train_options o = ot_train_defaults();
+    o.crop_pad = 4;
+    o.flip = 1;
+    int rows[9] = {0}, columns[9] = {0}, flips = 0;
+    for (uint32_t i = 0; i < 9000; i++) {
+        ot__crop a = ot__augment_choose(&o, i, 3), b = ot__augment_choose(&o, i, 3);
+        ASSERT(a.dy == b.dy && a.dx == b.dx && a.flip == b.flip && a.dy >= 0 && a.dy <= 8 && a.dx >= 0 && a.dx <= 8);
+        rows[a.dy]++;
+        columns[a.dx]++;
+        flips += a.flip;
+    }
+    for (int k = 0; k < 9; k++) ASSERT(abs(rows[k] - 1000) < 150 && abs(columns[k] - 1000) < 150);      /* 5 sd of a count are 149 */
+    ASSERT(abs(flips - 4500) < 237);
+    PASS();
+}
+
+TEST orders_are_permutations_of_their_own(void)
+{
+    enum { N = 1001 };
+    static uint32_t a[N], b[N], other[N];
+    uint8_t seen[N] = {0};
+    ot__draw_order(a, N, 5, 2);
+    ot__draw_order(b, N, 5, 2);
+    ot__draw_order(other, N, 5, 3);
+    ASSERT_MEM_EQ(a, b, sizeof a);
+    ASSERT(memcmp(a, other, sizeof a));
+    for (int i = 0; i < N; i++) {
+        ASSERT(a[i] < N && !seen[a[i]]);
+        seen[a[i]] = 1;
+    }
+    ot__draw_order(a, 1, 5, 2);
+    ASSERT_EQ(0, a[0]);
+    PASS();
+}
+
+static ot_status job(void *user, int i)
+{
+    int *count = user;
+    if (count[0] && i >= 3) return ot__fail(OT_E_DATA, __FILE__, __LINE__, "job %d", i);
+    count[1 + i]++;
+    return OT_OK;
+}
+
+TEST a_pool_does_each_job_once_and_brings_the_first_failure_home(void)
+{
+    for (int threads = 1; threads <= 4; threads++) {
+        ot__pool *p;
+        int count[9] = {0};
+        OK(ot__pool_open(&p, threads));
+        for (int round = 1; round <= 50; round++) {
+            OK(ot__pool_run(p, 8, job, count));
+            for (int i = 1; i <= 8; i++) ASSERT_EQ(round, count[i]);
+        }
+        count[0] = 1;
+        FAILS(OT_E_DATA, "job 3", ot__pool_run(p, 8, job, count));
+        ot__pool_close(p);
+    }
+    PASS();
+}
+
+/* ---- a tiny network and a set to learn ---- */
+
+enum { SIDE = 6, CLASSES = 3, IMAGES = 60 };
+
+static ot_status tiny(ot_network **net, uint64_t seed)
+{
+    ot_model m = {.seed = seed, .classes = CLASSES};
+    m.st = ot_network_new(&m.net, "tiny", 1, SIDE, SIDE);
+    ot__model_conv_norm_relu(&m, "a", 4, 3, 1, 1);
+    ot__model_max_pool(&m, "pool", 2);
+    ot__model_conv(&m, "b.conv", 4, 3, 1, 1, 2, 1);
+    ot__model_relu(&m, "b.relu");
+    ot__model_flatten(&m, "flatten");
+    ot__model_dense(&m, "dense", CLASSES);
+    *net = m.net;
+    return m.st;
+}
+
+/* Noise with a bright bar: upright, lying or none. */
+static void make_set(ot_data *d, uint8_t *pixels, int32_t *labels, uint64_t seed)
+{
+    check_rng r = {seed};
+    for (int i = 0; i < IMAGES; i++) {
+        int at = (int)(check_uniform(&r) * SIDE);
+        labels[i] = i % CLASSES;
+        for (int y = 0; y < SIDE; y++)
+            for (int x = 0; x < SIDE; x++)
+                pixels[(i * SIDE + y) * SIDE + x] =
+                    (uint8_t)(80 * check_uniform(&r) + (labels[i] == 1 && x == at ? 150 : labels[i] == 2 && y == at ? 150 : 0));
+    }
+    *d = (ot_data){.name = "bars", .n = IMAGES, .c = 1, .h = SIDE, .w = SIDE, .classes = CLASSES, .pixels = pixels, .labels = labels};
+}
+static uint8_t train_pixels[IMAGES * SIDE * SIDE], test_pixels[IMAGES * SIDE * SIDE];
+static int32_t train_labels[IMAGES], test_labels[IMAGES];
+static ot_data train_set, test_set;
+
+static ot_train_options quick(void)
+{
+    ot_train_options o = ot_train_defaults();
+    o.epochs = 4;
+    o.minibatch = 12;
+    o.crop_pad = 1;
+    o.flip = 1;
+    o.lr = 0.1;
+    return o;
+}
+
+TEST gradients_agree_with_finite_differences(const char *backend, double smoothing, double tol)
+{
+    enum { N = 10 };
+    ot_network *net;
+    ot_backend *be;
+    ot_plan *plan;
+    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+    opt.use = OT_PLAN_TRAIN;
+    opt.tile = N;
+    opt.label_smoothing = smoothing;
+    OK(tiny(&net, 3));
+    OK(ot_train_normalise(net, &train_set));
+    OK(ot_backend_open(&be, backend, NULL));
+    OK(ot_plan_open(&plan, be, net, &opt));
+    size_t n = ot_network_parameters(net), n_statistics = ot_network_statistics(net);
+    float *p = malloc(n * sizeof *p), *grad = malloc(n * sizeof *grad), *unused = malloc(n * sizeof *unused);
+    float *statistics = malloc(n_statistics * sizeof *statistics);
+    float images[N * SIDE * SIDE];
+    for (int i = 0; i < N; i++) ot_data_image(&train_set, net, i, images + i * SIDE * SIDE);
+    ot_network_get_parameters(net, p);
+    check_rng r = {1};
+    for (size_t i = 0; i < n; i++) p[i] += (float)(0.1 * check_normal(&r));
+    check_poison(grad, n);
+    check_poison(statistics, n_statistics);
+    double loss = NAN, up, down;
+    int64_t correct = -1;
+    OK(ot_plan_set_parameters(plan, p));
+    OK(ot_plan_train(plan, images, train_labels, N, grad, statistics, &loss, &correct));
+    ASSERT(loss > 0 && correct >= 0 && correct <= N);
+    double largest = check_max_f32(grad, n);
+    for (size_t i = 0; i < n; i++) {
+        float saved = p[i], h = 1e-3f, plus, minus;
+        p[i] = plus = saved + h;
+        OK(ot_plan_set_parameters(plan, p));
+        OK(ot_plan_train(plan, images, train_labels, N, unused, statistics, &up, &correct));
+        p[i] = minus = saved - h;
+        OK(ot_plan_set_parameters(plan, p));
+        OK(ot_plan_train(plan, images, train_labels, N, unused, statistics, &down, &correct));
+        p[i] = saved;
+        if (!(fabs((up - down) / (plus - minus) - grad[i]) <= tol * largest)) printf("\nparameter %zu of %zu\n", i, n);
+        ASSERT_IN_RANGE((double)grad[i], (up - down) / (plus - minus), tol * largest);
+    }
+    free(p);
+    free(grad);
+    free(unused);
+    free(statistics);
+    ot_plan_free(plan);
+    ot_backend_close(be);
+    ot_network_free(net);
+    PASS();
+}
+
+typedef struct history { int n; double loss[64], train[64], test[64]; int stop_after; } history;
+static ot_status remember(void *user, int epoch, double loss, double train, double test, double lr)
+{
+    history *h = user;
+    (void)lr;
+    h->loss[epoch] = loss;
+    h->train[epoch] = train;
+    h->test[epoch] = test;
+    h->n++;
+    return h->stop_after && epoch + 1 == h->stop_after ? OT_E_INTERRUPTED : OT_OK;
+}
+
+/* Trains a tiny network and gives its parameters and statistics behind each other (malloc). */
+static ot_status run(const ot_train_options *o, const char *backend, history *h, float **numbers, size_t *n)
+{
+    ot_network *net;
+    ot_status st = tiny(&net, o->seed);
+    if (st == OT_OK) st = ot_train_normalise(net, &train_set);
+    *h = (history){.stop_after = h->stop_after};
+    if (st == OT_OK) st = ot_train(net, backend, &train_set, &test_set, o, remember, h);
+    size_t parameters = ot_network_parameters(net), statistics = ot_network_statistics(net);
+    *n = parameters + statistics;
+    *numbers = malloc(*n * sizeof **numbers);
+    ot_network_get_parameters(net, *numbers);
+    ot_network_get_statistics(net, *numbers + parameters);
+    ot_network_free(net);
+    return st;
+}
+
+TEST a_toy_set_is_learnt(const char *backend, ot_optimizer kind)
+{
+    ot_train_options o = quick();
+    history h = {0};
+    float *numbers;
+    size_t n;
+    o.optimizer = kind;
+    o.epochs = 25;
+    o.crop_pad = 0;
+    if (kind == OT_OPTIMIZER_ADAM) o.lr = 0.02;
+    OK(run(&o, backend, &h, &numbers, &n));
+    ASSERT_EQ(25, h.n);
+    ASSERT(h.loss[24] < 0.5 * h.loss[0] && h.train[24] >= 0.9 && h.test[24] >= 0.8);
+    for (size_t i = 0; i < n; i++) ASSERT(isfinite(numbers[i]));
+    free(numbers);
+    PASS();
+}
+
+TEST threads_change_nothing(const char *backend)
+{
+    ot_train_options o = quick();
+    history one = {0}, four = {0};
+    float *a, *b;
+    size_t n;
+    o.shards = 4;
+    o.threads = 1;
+    OK(run(&o, backend, &one, &a, &n));
+    o.threads = 4;
+    OK(run(&o, backend, &four, &b, &n));
+    ASSERT_MEM_EQ(a, b, n * sizeof *a);
+    ASSERT_MEM_EQ(one.loss, four.loss, sizeof one.loss);
+    ASSERT_MEM_EQ(one.test, four.test, sizeof one.test);
+    free(a);
+    free(b);
+    PASS();
+}
+
+static const char *scratch(const char *name)
+{
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%s", check_scratch(), name);
+    unlink(path);
+    return path;
+}
+
+/* Ended by the caller's function after the second epoch, and started again. */
+TEST a_resumed_training_ends_as_an_uninterrupted_one(ot_optimizer kind)
+{
+    ot_train_options o = quick();
+    history whole = {0}, part = {.stop_after = 2}, rest = {0};
+    float *a, *b;
+    size_t n;
+    o.optimizer = kind;
+    OK(run(&o, "ref", &whole, &a, &n));
+    o.checkpoint = scratch("checkpoint.npz");
+    ASSERT_EQ(OT_E_INTERRUPTED, run(&o, "ref", &part, &b, &n));
+    ASSERT_EQ(2, part.n);
+    free(b);
+    OK(run(&o, "ref", &rest, &b, &n));
+    ASSERT_MEM_EQ(a, b, n * sizeof *a);
+    ASSERT_EQ(2, rest.n);
+    for (int e = 2; e < 4; e++) ASSERT(whole.loss[e] == rest.loss[e] && whole.test[e] == rest.test[e]);
+    free(b);
+    OK(run(&o, "ref", &rest, &b, &n));          /* and once more: nothing is left to do, the result stands */
+    ASSERT_EQ(0, rest.n);
+    ASSERT_MEM_EQ(a, b, n * sizeof *a);
+    free(a);
+    free(b);
+    PASS();
+}
+
+static volatile sig_atomic_t stop_now;
+static void *stop_later(void *us)
+{
+    usleep(*(useconds_t *)us);
+    stop_now = 1;
+    return NULL;
+}
+
+/* Stopped by the clock, in the middle of epochs, again and again. */
+TEST stopping_between_minibatches_changes_nothing(void)
+{
+    ot_train_options o = quick();
+    history h = {0};
+    float *a, *b;
+    size_t n;
+    int stops = 0;
+    o.epochs = 12;
+    OK(run(&o, "ref", &h, &a, &n));
+    o.checkpoint = scratch("stopped.npz");
+    o.stop = &stop_now;
+    for (useconds_t us = 1000;; us *= 2) {
+        pthread_t id;
+        stop_now = 0;
+        ASSERT_EQ(0, pthread_create(&id, NULL, stop_later, &us));
+        ot_status st = run(&o, "ref", &h, &b, &n);
+        pthread_join(id, NULL);
+        if (st == OT_OK) break;
+        ASSERT_EQ(OT_E_INTERRUPTED, st);
+        ASSERT(strstr(ot_last_error(), "goes on from"));
+        free(b);
+        stops++;
+    }
+    ASSERT(stops >= 1);
+    ASSERT_MEM_EQ(a, b, n * sizeof *a);
+    free(a);
+    free(b);
+    PASS();
+}
+
+TEST a_checkpoint_of_another_run_is_refused(void)
+{
+    ot_train_options o = quick();
+    history h = {.stop_after = 1};
+    float *a;
+    size_t n;
+    o.checkpoint = scratch("other.npz");
+    ASSERT_EQ(OT_E_INTERRUPTED, run(&o, "ref", &h, &a, &n));
+    free(a);
+    o.lr = 0.2;
+    FAILS(OT_E_MISMATCH, "it has 'lr: 0.1", run(&o, "ref", &h, &a, &n));
+    free(a);
+    o = quick();
+    o.seed = 2;
+    o.checkpoint = scratch("broken.npz");
+    OK(ot__file_write(o.checkpoint, "PK\3\4 this is no checkpoint", 24));
+    ASSERT(run(&o, "ref", &h, &a, &n) == OT_E_FORMAT && strstr(ot_last_error(), "broken.npz"));
+    free(a);
+    PASS();
+}
+
+TEST settings_out_of_range_name_the_setting(void)
+{
+    ot_network *net;
+    OK(tiny(&net, 1));
+#define BAD(words, ...)                                                                               \
+    do {                                                                                              \
+        ot_train_options o = quick();                                                                 \
+        __VA_ARGS__;                                                                                  \
+        FAILS(OT_E_RANGE, words, ot_train(net, "ref", &train_set, NULL, &o, NULL, NULL));             \
+    } while (0)
+    BAD("lr = nan", o.lr = NAN);
+    BAD("lr = -1", o.lr = -1);
+    BAD("momentum = 1", o.momentum = 1);
+    BAD("weight_decay = -0.1", o.weight_decay = -0.1);
+    BAD("epochs = 0", o.epochs = 0);
+    BAD("minibatch = 0", o.minibatch = 0);
+    BAD("minibatch = 61, but bars has 60", o.minibatch = 61);
+    BAD("warmup_epochs = 9, want 0..4", o.warmup_epochs = 9);
+    BAD("crop_pad = -1", o.crop_pad = -1);
+    BAD("label_smoothing = 1", o.label_smoothing = 1);
+    BAD("minibatch = 12 does not divide into 5", o.shards = 5);
+    BAD("threads = -1", o.threads = -1);
+    ot_data wide = train_set;
+    wide.w = SIDE - 1;
+    ot_train_options o = quick();
+    ASSERT_EQ(OT_E_SHAPE, ot_train(net, "ref", &wide, NULL, &o, NULL, NULL));
+    ASSERT_EQ(OT_E_SHAPE, ot_train(net, "ref", &train_set, &wide, &o, NULL, NULL));
+    ot_network_free(net);
+    PASS();
+}
+
+TEST minibatches_of_one_and_seventeen_train(int size)
+{
+    ot_train_options o = quick();
+    history h = {0};
+    float *numbers;
+    size_t n;
+    o.minibatch = size;
+    o.epochs = 1;
+    o.lr = 0.01;
+    OK(run(&o, "ref", &h, &numbers, &n));
+    for (size_t i = 0; i < n; i++) ASSERT(isfinite(numbers[i]));
+    free(numbers);
+    PASS();
+}
+
+TEST batch_norm_over_a_single_value_is_refused(void)
+{
+    ot_network *net;
+    ot_train_options o = quick();
+    o.minibatch = 1;
+    ot_data d = train_set;
+    OK(ot_model_build(&net, "mobilenet-s", 1, SIDE, SIDE, CLASSES, 1));
+    FAILS(OT_E_RANGE, "batch norm over 1 image of 1 x 1", ot_train(net, "ref", &d, NULL, &o, NULL, NULL));
+    ot_network_free(net);
+    PASS();
+}
+
+TEST a_loss_that_is_not_finite_stops_training(void)
+{
+    ot_train_options o = quick();
+    history h = {0};
+    float *numbers;
+    size_t n;
+    o.lr = 100;
+    o.momentum = 0.99;
+    o.epochs = 60;
+    o.schedule = OT_SCHEDULE_FIXED;
+    o.weight_decay = 1;
+    FAILS(OT_E_DATA, "try a smaller one", run(&o, "ref", &h, &numbers, &n));
+    free(numbers);
+    PASS();
+}
+
+TEST normalisation_is_that_of_the_pixels(void)
+{
+    ot_network *net;
+    const float *mean, *sd;
+    double sum = 0, squares = 0, n = IMAGES * SIDE * SIDE;
+    OK(tiny(&net, 1));
+    OK(ot_train_normalise(net, &train_set));
+    ot_network_normalisation(net, &mean, &sd);
+    for (int i = 0; i < n; i++) sum += train_pixels[i] / 255.0;
+    for (int i = 0; i < n; i++) squares += (train_pixels[i] / 255.0 - sum / n) * (train_pixels[i] / 255.0 - sum / n);
+    ASSERT_IN_RANGE(sum / n, (double)mean[0], 1e-7);
+    ASSERT_IN_RANGE(sqrt(squares / n), (double)sd[0], 1e-7);
+    static uint8_t grey[IMAGES * SIDE * SIDE];
+    ot_data d = train_set;
+    d.pixels = grey;
+    FAILS(OT_E_DATA, "channel 0", ot_train_normalise(net, &d));
+    ot_network_free(net);
+    PASS();
+}
+
+SUITE(test_train)
+{
+    make_set(&train_set, train_pixels, train_labels, 1);
+    make_set(&test_set, test_pixels, test_labels, 2);
+    RUN_TEST(built_in_networks_have_their_published_sizes);
+    RUN_TEST(every_listed_network_builds_at_its_smallest_size);
+    RUN_TEST(a_seed_gives_one_network_of_he_normal_weights);
+    RUN_TEST(names_and_sizes_that_do_not_go_say_what_would);
+    RUN_TEST(schedules_follow_their_closed_forms);
+    RUN_TEST1(optimisers_step_as_pytorch_does, OT_OPTIMIZER_SGD);
+    RUN_TEST1(optimisers_step_as_pytorch_does, OT_OPTIMIZER_ADAM);
+    RUN_TEST(weight_decay_spares_what_is_not_marked);
+    RUN_TEST(crops_and_flips_are_those_of_a_padded_image);
+    RUN_TEST(crops_are_spread_evenly_and_belong_to_image_and_epoch);
+    RUN_TEST(orders_are_permutations_of_their_own);
+    RUN_TEST(a_pool_does_each_job_once_and_brings_the_first_failure_home);
+    RUN_TEST(normalisation_is_that_of_the_pixels);
+    /* tolerances: float32 activations over a step of 1e-3, and kinks of ReLU and max within it */
+    RUN_TESTp(gradients_agree_with_finite_differences, "ref", 0.0, 5e-3);
+    RUN_TESTp(gradients_agree_with_finite_differences, "ref", 0.2, 5e-3);
+    RUN_TESTp(a_toy_set_is_learnt, "ref", OT_OPTIMIZER_SGD);
+    RUN_TESTp(a_toy_set_is_learnt, "ref", OT_OPTIMIZER_ADAM);
+    RUN_TEST1(threads_change_nothing, "ref");
+    RUN_TEST1(a_resumed_training_ends_as_an_uninterrupted_one, OT_OPTIMIZER_SGD);
+    RUN_TEST1(a_resumed_training_ends_as_an_uninterrupted_one, OT_OPTIMIZER_ADAM);
+    RUN_TEST(stopping_between_minibatches_changes_nothing);
+    RUN_TEST(a_checkpoint_of_another_run_is_refused);
+    RUN_TEST(settings_out_of_range_name_the_setting);
+    RUN_TEST1(minibatches_of_one_and_seventeen_train, 1);
+    RUN_TEST1(minibatches_of_one_and_seventeen_train, 17);
+    RUN_TEST(batch_norm_over_a_single_value_is_refused);
+    RUN_TEST(a_loss_that_is_not_finite_stops_training);
+}

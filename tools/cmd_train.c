@@ -1,0 +1,280 @@
+/* cmd_train.c - `ohmtrim train`: trains a built-in or an imported network and writes it as ONNX. */
+#include "base/file.h"
+#include "base/progress.h"
+#include "cli.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { EPOCHS = CLI_VERB_FIRST, LR, OPTIMIZER, MOMENTUM, SCHEDULE, WARMUP, MINIBATCH, WEIGHT_DECAY, AUGMENT, SMOOTHING, SHARDS, CHECKPOINT,
+       LIST };
+
+static const struct argp_option options[] = {
+    {"output", 'o', "OUT.onnx", 0, "file to write (required)", 0},
+    {"epochs", EPOCHS, "N", 0, "passes over the training set (10)", 0},
+    {"lr", LR, "X", 0, "learning rate at the top of the schedule (0.05; 0.001 for adam)", 0},
+    {"optimizer", OPTIMIZER, "sgd|adam", 0, "SGD with momentum, or Adam (sgd)", 0},
+    {"momentum", MOMENTUM, "X", 0, "momentum of sgd (0.9)", 0},
+    {"schedule", SCHEDULE, "cosine|step:F,N|fixed", 0, "of the learning rate; step: times F every N epochs (cosine)", 0},
+    {"warmup", WARMUP, "N", 0, "epochs in which the learning rate rises to its top (0)", 0},
+    {"minibatch", MINIBATCH, "N", 0, "images a step (128)", 0},
+    {"weight-decay", WEIGHT_DECAY, "X", 0, "L2, on convolution and dense weights only (0.0005)", 0},
+    {"augment", AUGMENT, "crop:N,flip", 0, "random crops after padding by N pixels, horizontal flips; either or both (none)", 0},
+    {"label-smoothing", SMOOTHING, "X", 0, "share of the target spread over all classes (0)", 0},
+    {"shards", SHARDS, "N", 0, "parts of a minibatch with a batch norm of their own, as many threads at most (2; 1 for an odd minibatch)", 0},
+    {"checkpoint", CHECKPOINT, "F.npz", 0, "written after every epoch and on Ctrl-C; if it is there, training goes on from it", 0},
+    {"list", LIST, 0, 0, "list the built-in networks", 0},
+    {0},
+};
+
+typedef struct args {
+    cli_common       common;
+    ot_train_options opt;
+    const char      *model, *out;
+    int              list, lr_given;
+} args;
+
+static void parse_schedule(args *a, const char *text, struct argp_state *state)
+{
+    int used = 0;
+    if (!strcmp(text, "cosine")) a->opt.schedule = OT_SCHEDULE_COSINE;
+    else if (!strcmp(text, "fixed")) a->opt.schedule = OT_SCHEDULE_FIXED;
+    else if (sscanf(text, "step:%lf,%d%n", &a->opt.step_gamma, &a->opt.step_epochs, &used) == 2 && !text[used])
+        a->opt.schedule = OT_SCHEDULE_STEP;
+    else argp_error(state, "--schedule = '%s', want cosine, fixed or step:F,N (such as step:0.1,30)", text);
+}
+
+static void parse_augment(args *a, const char *text, struct argp_state *state)
+{
+    const char *p = text;
+    while (*p) {
+        int used = 0;
+        size_t n = strcspn(p, ",");
+        if (n == 4 && !strncmp(p, "flip", 4)) a->opt.flip = 1;
+        else if (sscanf(p, "crop:%d%n", &a->opt.crop_pad, &used) != 1 || used != (int)n)
+            argp_error(state, "--augment = '%s', want crop:N, flip or both (crop:4,flip)", text);
+        p += n + (p[n] == ',');
+    }
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    args *a = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
+    case 'o': a->out = arg; return 0;
+    case EPOCHS: a->opt.epochs = (int)cli_int(state, "epochs", arg, 1, 100000); return 0;
+    case LR: a->opt.lr = cli_double(state, "lr", arg, 1e-9, 100); a->lr_given = 1; return 0;
+    case OPTIMIZER:
+        if (strcmp(arg, "sgd") && strcmp(arg, "adam")) argp_error(state, "--optimizer = '%s', want sgd or adam", arg);
+        a->opt.optimizer = strcmp(arg, "sgd") ? OT_OPTIMIZER_ADAM : OT_OPTIMIZER_SGD;
+        return 0;
+    case MOMENTUM: a->opt.momentum = cli_double(state, "momentum", arg, 0, 0.9999); return 0;
+    case SCHEDULE: parse_schedule(a, arg, state); return 0;
+    case WARMUP: a->opt.warmup_epochs = (int)cli_int(state, "warmup", arg, 0, 100000); return 0;
+    case MINIBATCH: a->opt.minibatch = (int)cli_int(state, "minibatch", arg, 1, 65536); return 0;
+    case WEIGHT_DECAY: a->opt.weight_decay = cli_double(state, "weight-decay", arg, 0, 1); return 0;
+    case AUGMENT: parse_augment(a, arg, state); return 0;
+    case SMOOTHING: a->opt.label_smoothing = cli_double(state, "label-smoothing", arg, 0, 0.9999); return 0;
+    case SHARDS: a->opt.shards = (int)cli_int(state, "shards", arg, 0, 256); return 0;
+    case CHECKPOINT: a->opt.checkpoint = arg; return 0;
+    case LIST: a->list = 1; return 0;
+    case ARGP_KEY_ARG:
+        if (a->model) argp_error(state, "'%s': one network only, and '%s' was given", arg, a->model);
+        a->model = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (a->list) return 0;
+        if (!a->model) argp_error(state, "a network is wanted: a built-in one (see --list) or an ONNX file");
+        if (!a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
+        if (!a->out && !a->common.dry_run) argp_error(state, "-o OUT.onnx is wanted: the file to write");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
+static const struct argp argp = {
+    options, parse, "MODEL|NET.onnx",
+    "Trains a built-in network (--list), or trains an ONNX file further, on the CPU.\v"
+    "Prints one line an epoch.  The result depends on the options and the machine's instruction set, never on --threads or on "
+    "interruptions.  A built-in network takes the mean and standard deviation of the training pixels as its normalisation; a file keeps "
+    "its own.  --limit N uses the first N training images too.\n\n"
+    "Example:\n  ohmtrim train mobilenet-s --data fashion-mnist --epochs 4 --lr 0.1 -o mobilenet-s.onnx",
+    children, NULL, NULL};
+
+static volatile sig_atomic_t stop;
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+static const char *class_names(const ot_data *d)
+{
+    if (!strcmp(d->name, "fashion-mnist")) return "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot";
+    if (!strcmp(d->name, "cifar10")) return "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck";
+    if (!strcmp(d->name, "mnist")) return "0,1,2,3,4,5,6,7,8,9";
+    return NULL;
+}
+
+/* What is not a built-in name and is a file, or looks like one, is a file. */
+static ot_status open_network(const args *a, const ot_data *train, ot_network **net)
+{
+    size_t n = strlen(a->model);
+    if (strchr(a->model, '/') || (n > 5 && !strcmp(a->model + n - 5, ".onnx"))) return cli_open_network(&a->common, net, a->model);
+    ot_status st = ot_model_build(net, a->model, train->c, train->h, train->w, train->classes, a->opt.seed);
+    if (st == OT_OK) st = ot_train_normalise(*net, train);
+    const char *names = class_names(train);
+    if (st == OT_OK && names) st = ot_network_set_class_names(*net, names);
+    return st;
+}
+
+/* Hours of training must not end in a file that cannot be written: try it before. */
+static int check_writable(const char *path)
+{
+    char name[4096];
+    struct stat is;
+    if (stat(path, &is) == 0 && !S_ISREG(is.st_mode)) {
+        fprintf(stderr, "ohmtrim train: %s cannot be written: it is not a plain file\n", path);
+        return 0;
+    }
+    if (snprintf(name, sizeof name, "%s.try.%d", path, (int)getpid()) >= (int)sizeof name) {
+        fprintf(stderr, "ohmtrim train: %.40s...: the name is too long\n", path);
+        return 0;
+    }
+    FILE *f = fopen(name, "wb");
+    if (!f) {
+        fprintf(stderr, "ohmtrim train: %s cannot be written: %m\n", path);
+        return 0;
+    }
+    fclose(f);
+    remove(name);
+    return 1;
+}
+
+typedef struct run {
+    int    json, epochs_done;
+    double test_accuracy;
+} run;
+
+static ot_status report(void *user, int epoch, double loss, double train_accuracy, double test_accuracy, double lr)
+{
+    run *r = user;
+    r->test_accuracy = test_accuracy;
+    r->epochs_done++;
+    if (r->json) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "epoch", epoch + 1);
+        cli_json_number(o, "loss", loss);
+        cli_json_number(o, "train_accuracy", train_accuracy);
+        cli_json_number(o, "test_accuracy", test_accuracy);
+        cli_json_number(o, "lr", lr);
+        cli_print_json(o);
+    } else {
+        printf("epoch %3d  loss %.4f  train %.4f  test %.4f  lr %.3g\n", epoch + 1, loss, train_accuracy, test_accuracy, lr);
+    }
+    fflush(stdout);
+    return OT_OK;
+}
+
+static void list_models(const args *a)
+{
+    for (int i = 0; ot_model_name(i); i++) {
+        if (!a->common.json) {
+            printf("%-14s %s\n", ot_model_name(i), ot_model_text(i));
+            continue;
+        }
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddStringToObject(o, "name", ot_model_name(i));
+        cJSON_AddStringToObject(o, "text", ot_model_text(i));
+        cli_print_json(o);
+    }
+}
+
+static ot_status dry_run(const args *a, const ot_network *net, const ot_data *train)
+{
+    size_t bytes;
+    ot_backend *be;
+    ot_plan_options plan = OT_PLAN_OPTIONS_INIT;
+    int shards = a->opt.shards ? a->opt.shards : a->opt.minibatch % 2 ? 1 : 2;
+    plan.use = OT_PLAN_TRAIN;
+    plan.tile = a->opt.minibatch / shards;
+    ot_status st = ot_train_check(&a->opt);
+    if (st != OT_OK) return st;
+    st = cli_open_backend(&a->common, &be);
+    if (st != OT_OK) return st;
+    st = ot_plan_measure(&bytes, be, net, &plan);
+    ot_backend_close(be);
+    if (st != OT_OK) return st;
+    printf("%s: %zu parameters; %d epochs of %d minibatches of %d images in %d shards; %.1f MB a shard\n", ot_network_name(net),
+           ot_network_parameters(net), a->opt.epochs, train->n / a->opt.minibatch, a->opt.minibatch, shards, bytes / 1e6);
+    return OT_OK;
+}
+
+static void summary(const args *a, const ot_network *net, const ot_data *train, const run *r, double seconds)
+{
+    if (!a->common.json) {
+        printf("%s written: %s, %zu parameters, test accuracy %.4f, %.1f s\n", a->out, ot_network_name(net), ot_network_parameters(net),
+               r->test_accuracy, seconds);
+        return;
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "network", ot_network_name(net));
+    cJSON_AddStringToObject(o, "file", a->out);
+    cJSON_AddStringToObject(o, "data", train->name);
+    cJSON_AddNumberToObject(o, "images", train->n);
+    cJSON_AddNumberToObject(o, "parameters", (double)ot_network_parameters(net));
+    cJSON_AddNumberToObject(o, "epochs", a->opt.epochs);
+    cli_json_number(o, "test_accuracy", r->test_accuracy);
+    cli_json_number(o, "seconds", seconds);
+    cli_print_json(o);
+}
+
+int cmd_train(int argc, char **argv);
+int cmd_train(int argc, char **argv)
+{
+    args a = {.opt = ot_train_defaults()};
+    cli_defaults(&a.common);
+    cli_parse(&argp, argc, argv, &a);
+    if (a.list) {
+        list_models(&a);
+        return 0;
+    }
+    a.opt.seed = a.common.variation.seed;
+    a.opt.threads = a.common.threads;
+    a.opt.stop = &stop;
+    if (a.opt.optimizer == OT_OPTIMIZER_ADAM && !a.lr_given) a.opt.lr = 0.001;
+
+    ot_data *train = NULL, *test = NULL;
+    ot_network *net = NULL;
+    run r = {.json = a.common.json, .test_accuracy = NAN};
+    double start = ot__seconds();
+    int rc = 4;
+    ot_status st = ot_train_check(&a.opt);
+    if (st == OT_OK) st = ot_data_open(&train, a.common.data, OT_SPLIT_TRAIN, a.common.limit);
+    if (st == OT_OK) st = ot_data_open(&test, a.common.data, OT_SPLIT_TEST, a.common.limit);
+    if (st == OT_OK) st = open_network(&a, train, &net);
+    if (st != OT_OK) goto done;
+    if (a.common.dry_run) {
+        st = dry_run(&a, net, train);
+        goto done;
+    }
+    if (!check_writable(a.out) || (a.opt.checkpoint && !check_writable(a.opt.checkpoint))) goto failed;
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, NULL);
+    sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, NULL);
+    st = ot_train(net, a.common.backend, train, test, &a.opt, report, &r);
+    if (st == OT_OK) st = ot_network_save(net, a.out, NULL, NULL);
+    if (st == OT_OK) summary(&a, net, train, &r, ot__seconds() - start);
+done:
+    rc = st == OT_OK ? 0 : cli_fail("train", st);
+failed:
+    ot_network_free(net);
+    ot_data_free(test);
+    ot_data_free(train);
+    return rc;
+}
