@@ -39,7 +39,7 @@ ot_status ot__plan_steps(ot_plan *p, int n, int taps)
     return OT_OK;
 }
 
-int ot__plan_largest(const float *x, int classes)
+int ot_plan_class(const float *x, int classes)
 {
     int best = 0;
     for (int k = 0; k < classes; k++) {
@@ -86,7 +86,7 @@ ot_status ot_plan_count(ot_plan *p, const ot_data *data, const uint32_t *index, 
         OT_TRY(run(p, data, index, first, count, 0, p->out));
         for (int64_t k = 0; k < count; k++) {
             int64_t i = first + k;
-            int     good = ot__plan_largest(p->out + k * p->classes, p->classes) == data->labels[index ? index[i] : i];
+            int     good = ot_plan_class(p->out + k * p->classes, p->classes) == data->labels[index ? index[i] : i];
             right += good;
             if (bits && good) bits[i / 8] |= (uint8_t)(1u << i % 8);
         }

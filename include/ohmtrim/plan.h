@@ -62,6 +62,9 @@ ot_status ot_plan_forward(ot_plan *plan, const ot_data *data, const uint32_t *in
  * largest logit go to the lowest class; an image with a NaN logit is wrong. */
 ot_status ot_plan_count(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, int64_t *correct, uint8_t *bits);
 
+/* The class of one image's logits by that rule; -1 where one is NaN. */
+int       ot_plan_class(const float *logits, int classes);
+
 /* Mean cross-entropy (natural log) of the n images and its derivatives to the knobs, grad_gain (L), grad_offset (L).  TUNE plans. */
 ot_status ot_plan_gradient(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, double *loss, double *grad_gain,
                            double *grad_offset);
