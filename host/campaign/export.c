@@ -133,14 +133,14 @@ ot_status ot_campaign_export_csv(const char *db_path, const char *dir)
     return st == OT_OK ? write_summary(db_path, path) : st;
 }
 
-/* One array from a query of one column: (rows) numbers, or (rows, n) floats where it is a blob. */
-static ot_status add_array(ot_npz_writer *z, ot_store *s, const char *name, ot_type type, const char *sql)
+/* One array from a query of one column: (rows) numbers, or (rows, n) floats where it is a blob.  `tuner` (may be NULL) is ?1. */
+static ot_status add_array(ot_npz_writer *z, ot_store *s, const char *name, ot_type type, const char *sql, const char *tuner)
 {
     sqlite3_stmt *stmt;
     int more;
     int64_t rows = 0, width = -1;
     text t = {0};
-    OT_TRY(ot__store_ask(&stmt, s, sql, ""));
+    OT_TRY(ot__store_ask(&stmt, s, sql, tuner ? "t" : "", tuner));
     ot_status st = ot__store_next(s, stmt, &more);
     for (; st == OT_OK && more; rows++) {
         int64_t i64 = sqlite3_column_int64(stmt, 0);
@@ -187,20 +187,17 @@ static ot_status add_arrays(ot_npz_writer *z, ot_store *s, const ot_campaign_res
         {"evaluate_signature", OT_F32, "SELECT value FROM signature x" OF_EVALUATION "knobs = 'untuned' ORDER BY chip"},
         {"evaluate_correct_untuned", OT_I64, "SELECT correct FROM measurement x" OF_EVALUATION "knobs = 'untuned' ORDER BY chip"},
     };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) OT_TRY(add_array(z, s, arrays[i].name, arrays[i].type, arrays[i].sql));
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) OT_TRY(add_array(z, s, arrays[i].name, arrays[i].type, arrays[i].sql, NULL));
     for (int t = 0; t < r->n_tuners; t++) {
         static const struct { const char *what; ot_type type; const char *sql; } of_tuner[] = {
-            {"correct", OT_I64, "SELECT correct FROM measurement x" OF_EVALUATION "knobs = '%s' ORDER BY chip"},
-            {"gain", OT_F32, "SELECT gain FROM tuning x" OF_EVALUATION "tuner = '%s' ORDER BY chip"},
-            {"offset", OT_F32, "SELECT offset FROM tuning x" OF_EVALUATION "tuner = '%s' ORDER BY chip"},
+            {"correct", OT_I64, "SELECT correct FROM measurement x" OF_EVALUATION "knobs = ?1 ORDER BY chip"},
+            {"gain", OT_F32, "SELECT gain FROM tuning x" OF_EVALUATION "tuner = ?1 ORDER BY chip"},
+            {"offset", OT_F32, "SELECT offset FROM tuning x" OF_EVALUATION "tuner = ?1 ORDER BY chip"},
         };
         for (int k = 0; k < 3; k++) {
-            char name[64], sql[256];
+            char name[64];
             snprintf(name, sizeof name, "evaluate_%s_%s", of_tuner[k].what, ot_tuner_name(r->tuners[t]));
-            int n = snprintf(sql, sizeof sql, "%s", "");
-            const char *hole = strstr(of_tuner[k].sql, "%s");
-            snprintf(sql + n, sizeof sql - (size_t)n, "%.*s%s%s", (int)(hole - of_tuner[k].sql), of_tuner[k].sql, ot_tuner_name(r->tuners[t]), hole + 2);
-            OT_TRY(add_array(z, s, name, of_tuner[k].type, sql));
+            OT_TRY(add_array(z, s, name, of_tuner[k].type, of_tuner[k].sql, ot_tuner_name(r->tuners[t])));
         }
     }
     const int64_t two[1] = {2}, values[2] = {r->ideal, r->images};

@@ -198,7 +198,7 @@ static ot_status open_to_read(ot_store *s)
 
 ot_status ot__store_open(ot_store **out, const char *path)
 {
-    ot_store *s;
+    ot_store *s = NULL;
     struct stat file;
     if (stat(path, &file)) OT_FAIL(OT_E_OPEN, "%s: %s", path, strerror(errno));
     if (!S_ISREG(file.st_mode)) OT_FAIL(OT_E_OPEN, "%s: is no regular file, want a campaign's database", path);
@@ -245,7 +245,7 @@ static ot_status prepare(ot_store *s, int durable, int *is_new, const char **war
 
 ot_status ot__store_open_write(ot_store **out, const char *path, int durable, int *is_new, const char **warning)
 {
-    ot_store *s;
+    ot_store *s = NULL;
     struct stat file;
     if (!stat(path, &file) && !S_ISREG(file.st_mode)) OT_FAIL(OT_E_WRITE, "%s: is no regular file, want a database's name", path);
     OT_TRY(make(&s, path));
