@@ -26,8 +26,7 @@ ot_status ot_tuner_parse(ot_tuner *out, const char *name)
 ot_tune_options ot_tune_defaults(void)
 {
     return (ot_tune_options){
-        .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_lr = 0.003,
-        .polish_steps = 20, .polish_images = 1000, .seed = 1,
+        .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_steps = 20, .polish_images = 1000, .seed = 1,
     };
 }
 
@@ -40,7 +39,6 @@ ot_status ot_tune_check(const ot_tune_options *o)
     if (!(o->subset_frac > 0 && o->subset_frac <= 1))
         OT_FAIL(OT_E_RANGE, "subset_frac = %g, want more than 0, at most 1", o->subset_frac);
     if (!(o->images >= 2 && o->images <= 4096)) OT_FAIL(OT_E_RANGE, "images = %d, want 2..4096 (closed form)", o->images);
-    if (!(o->polish_lr > 0 && o->polish_lr <= 1)) OT_FAIL(OT_E_RANGE, "polish_lr = %g, want more than 0, at most 1", o->polish_lr);
     if (!(o->polish_steps >= 1 && o->polish_steps <= 1000000))
         OT_FAIL(OT_E_RANGE, "polish_steps = %d, want 1..1000000", o->polish_steps);
     if (!(o->polish_images >= 1)) OT_FAIL(OT_E_RANGE, "polish_images = %d, want 1 or more", o->polish_images);

@@ -66,11 +66,9 @@ done:
     return OT_OK;
 }
 
-static ot_status adam(const ot_tuning *t, int list, double lr, int64_t steps, ot_plan *plan, float *gain, float *offset, ot_tune_cost *cost)
+static ot_status adam(const ot_tuning *t, int list, int64_t steps, ot_plan *plan, float *gain, float *offset, ot_tune_cost *cost)
 {
-    ot_tune_options opt = t->opt;
-    opt.lr = lr;
-    return ot_tune_adam(plan, t->train, t->index[list], t->n[list], &opt, steps, gain, offset, cost);
+    return ot_tune_adam(plan, t->train, t->index[list], t->n[list], &t->opt, steps, gain, offset, cost);
 }
 
 static ot_status closed_form(const ot_tuning *t, ot_plan *plan, float *gain, float *offset, ot_tune_cost *cost)
@@ -89,8 +87,8 @@ ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const
         offset[l] = 0;
     }
     switch (tuner) {
-    case OT_TUNER_EXHAUSTIVE: return adam(t, ALL, t->opt.lr, ot_tune_steps(&t->opt, t->n[ALL]), plan, gain, offset, cost);
-    case OT_TUNER_SUBSET: return adam(t, SUBSET, t->opt.lr, ot_tune_steps(&t->opt, t->n[SUBSET]), plan, gain, offset, cost);
+    case OT_TUNER_EXHAUSTIVE: return adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), plan, gain, offset, cost);
+    case OT_TUNER_SUBSET: return adam(t, SUBSET, ot_tune_steps(&t->opt, t->n[SUBSET]), plan, gain, offset, cost);
     case OT_TUNER_LEARNED:
         if (!cb || !signature) OT_FAIL(OT_E_USAGE, "the learned tuner wants a casebook and the chip's signature");
         if (ot_casebook_relus(cb) != t->relus)
@@ -100,7 +98,7 @@ ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const
     case OT_TUNER_CLOSED_FORM: return closed_form(t, plan, gain, offset, cost);
     case OT_TUNER_CLOSED_FORM_ADAM:
         OT_TRY(closed_form(t, plan, gain, offset, cost));
-        return adam(t, POLISH, t->opt.polish_lr, t->opt.polish_steps, plan, gain, offset, cost);
+        return adam(t, POLISH, t->opt.polish_steps, plan, gain, offset, cost);
     case OT_TUNERS: break;
     }
     OT_FAIL(OT_E_RANGE, "tuner number %d, want 0..%d", (int)tuner, OT_TUNERS - 1);

@@ -28,9 +28,8 @@ typedef struct ot_tune_options {
     int      minibatch;        /* 128 */
     double   subset_frac;      /* 0.1 */
     int      images;           /* closed form: unlabelled images, 100 */
-    double   polish_lr;        /* closed-form-adam: near the goal already, so smaller steps */
-    int      polish_steps;
-    int      polish_images;
+    int      polish_steps;     /* closed-form-adam: Adam steps after the closed form ... */
+    int      polish_images;    /* ... on so many labelled images */
     uint64_t seed;             /* order of images, by (seed, epoch), not by chip */
 } ot_tune_options;
 ot_tune_options ot_tune_defaults(void);      /* found by the sweep of docs/tuning.md */

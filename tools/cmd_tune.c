@@ -1,0 +1,316 @@
+/* cmd_tune.c - `ohmtrim tune`: one chip, tuned by one or more tuners, before and after. */
+#include "base/file.h"
+#include "base/fail.h"
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLISH_STEPS, POLISH_IMAGES, TUNE_SEED, TRAIN_LIMIT,
+       CASEBOOK, CLUSTERS, TILE, KNOBS_OUT };
+
+static const struct argp_option options[] = {
+    {"chip", CHIP, "N", 0, "number of the chip (0)", 0},
+    {"tuner", TUNER, "T[,T...]", 0, "exhaustive, subset, learned, closed-form, closed-form-adam; several with commas (closed-form-adam)", 0},
+    {"steps", STEPS, "N", 0, "Adam steps of exhaustive and subset, instead of --epochs", 0},
+    {"epochs", EPOCHS, "X", 0, "passes over the images of exhaustive and subset; fractions allowed", 0},
+    {"lr", LR, "X", 0, "Adam's learning rate", 0},
+    {"minibatch", MINIBATCH, "N", 0, "images an Adam step (128)", 0},
+    {"subset-frac", SUBSET_FRAC, "X", 0, "share of the training images that subset uses (0.1)", 0},
+    {"images", IMAGES, "N", 0, "closed form: unlabelled images (100)", 0},
+    {"polish-steps", POLISH_STEPS, "N", 0, "closed-form-adam: Adam steps after the closed form", 0},
+    {"polish-images", POLISH_IMAGES, "N", 0, "closed-form-adam: labelled images of these steps", 0},
+    {"tune-seed", TUNE_SEED, "N", 0, "seed of the choice and order of training images (1)", 0},
+    {"train-limit", TRAIN_LIMIT, "N", 0, "use only the first N training images (all)", 0},
+    {"casebook", CASEBOOK, "F.npz", 0, "for learned: signature, gain, offset, stimulus, as `campaign export --npz` writes them", 0},
+    {"clusters", CLUSTERS, "N", 0, "for learned: clusters of the casebook (0: 2..30 by silhouette)", 0},
+    {"tile", TILE, "N", 0, "images computed at once (128)", 0},
+    {"knobs-out", KNOBS_OUT, "F.json", 0, "write gains and offsets (of the one tuner asked for)", 0},
+    {0},
+};
+
+typedef struct args {
+    cli_common      common;
+    ot_tune_options opt;
+    const char     *network, *casebook, *knobs_out;
+    int             chip, train_limit, clusters, tile, n_tuners, asked[OT_TUNERS];
+    ot_tuner        tuners[OT_TUNERS];
+} args;
+
+static void parse_tuners(args *a, const char *text, struct argp_state *state)
+{
+    char name[32];
+    a->n_tuners = 0;
+    memset(a->asked, 0, sizeof a->asked);
+    for (const char *p = text;; p++) {
+        size_t   n = strcspn(p, ",");
+        ot_tuner t;
+        snprintf(name, sizeof name, "%.*s", (int)(n < 31 ? n : 31), p);
+        if (ot_tuner_parse(&t, name) != OT_OK) argp_error(state, "--tuner: %s", ot_last_error());
+        if (a->asked[t]) argp_error(state, "--tuner = '%s': %s twice", text, name);
+        a->asked[t] = 1;
+        a->tuners[a->n_tuners++] = t;
+        p += n;
+        if (!*p) return;
+    }
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    args *a = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
+    case CHIP: a->chip = (int)cli_int(state, "chip", arg, 0, INT32_MAX); return 0;
+    case TUNER: parse_tuners(a, arg, state); return 0;
+    case STEPS: a->opt.steps = (int)cli_int(state, "steps", arg, 1, 1000000); return 0;
+    case EPOCHS: a->opt.epochs = cli_double(state, "epochs", arg, 1e-6, 1000); return 0;
+    case LR: a->opt.lr = cli_double(state, "lr", arg, 1e-9, 1); return 0;
+    case MINIBATCH: a->opt.minibatch = (int)cli_int(state, "minibatch", arg, 1, 4096); return 0;
+    case SUBSET_FRAC: a->opt.subset_frac = cli_double(state, "subset-frac", arg, 1e-9, 1); return 0;
+    case IMAGES: a->opt.images = (int)cli_int(state, "images", arg, 2, 4096); return 0;
+    case POLISH_STEPS: a->opt.polish_steps = (int)cli_int(state, "polish-steps", arg, 1, 1000000); return 0;
+    case POLISH_IMAGES: a->opt.polish_images = (int)cli_int(state, "polish-images", arg, 1, INT32_MAX); return 0;
+    case TUNE_SEED: a->opt.seed = cli_u64(state, "tune-seed", arg); return 0;
+    case TRAIN_LIMIT: a->train_limit = (int)cli_int(state, "train-limit", arg, 0, INT32_MAX); return 0;
+    case CASEBOOK: a->casebook = arg; return 0;
+    case CLUSTERS: a->clusters = (int)cli_int(state, "clusters", arg, 0, INT32_MAX); return 0;
+    case TILE: a->tile = (int)cli_int(state, "tile", arg, 1, 4096); return 0;
+    case KNOBS_OUT: a->knobs_out = arg; return 0;
+    case ARGP_KEY_ARG:
+        if (a->network) argp_error(state, "'%s': one network only, and '%s' was given", arg, a->network);
+        a->network = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!a->network) argp_error(state, "a network is wanted: an ONNX file");
+        if (!a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
+        if (a->asked[OT_TUNER_LEARNED] && !a->casebook) argp_error(state, "the learned tuner wants --casebook F.npz");
+        if (a->knobs_out && a->n_tuners != 1) argp_error(state, "--knobs-out wants one tuner, and %d were given", a->n_tuners);
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
+static const struct argp argp = {
+    options, parse, "NET.onnx",
+    "Tunes one chip's gains and offsets, and says how many test images are right before and after.\v"
+    "exhaustive is Adam on all training images, subset the same on a tenth of them; closed-form matches mean and spread of each layer on "
+    "100 unlabelled images, closed-form-adam adds a few steps; learned takes the knobs of the most similar chip tuned before.  "
+    "`images` counts the images run through the chip for tuning.\n\n"
+    "Example:\n  ohmtrim tune models/mobilenet-s.onnx --data fashion-mnist --chip 3 --tuner closed-form,closed-form-adam",
+    children, NULL, NULL};
+
+/* What one run holds; all of it freed in one place. */
+typedef struct bench {
+    ot_network  *net;
+    ot_data     *test, *train;
+    ot_backend  *be;
+    ot_plan     *plan;
+    ot_chip     *chip;
+    ot_tuning   *tuning;
+    ot_casebook *cb;
+    uint32_t    *stimulus;
+    int          n_stimulus;
+    float       *gain, *offset, *signature;
+    double       before;
+} bench;
+
+static void bench_free(bench *b)
+{
+    ot_free(b->signature);
+    ot_free(b->offset);
+    ot_free(b->gain);
+    ot_free(b->stimulus);
+    ot_casebook_free(b->cb);
+    ot_tuning_free(b->tuning);
+    ot_chip_free(b->chip);
+    ot_plan_free(b->plan);
+    ot_backend_close(b->be);
+    ot_data_free(b->train);
+    ot_data_free(b->test);
+    ot_network_free(b->net);
+}
+
+static ot_status casebook_array(ot_array *out, ot_npz *z, const char *path, const char *name, int n_dims, ot_type type)
+{
+    if (!ot_npz_has(z, name))
+        return ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: no array '%s', want signature, gain, offset, stimulus", path, name);
+    ot_status st = ot_npz_get(out, z, name);
+    if (st == OT_OK && out->n_dims != n_dims)
+        st = ot__fail(OT_E_SHAPE, __FILE__, __LINE__, "%s: array '%s' has %d dimensions, want %d", path, name, out->n_dims, n_dims);
+    return st == OT_OK ? ot_array_convert(out, type) : st;
+}
+
+/* The casebook, checked against the network and the test images its stimulus picks. */
+static ot_status open_casebook(bench *b, const char *path, int clusters)
+{
+    ot_npz   *z = NULL;
+    ot_array  signature = {0}, gain = {0}, offset = {0}, stimulus = {0};
+    ot_status st = OT_OK;
+    int64_t   relus = ot_network_relus(b->net), n, k, s;
+    OT_TRY_TO(done, st, ot_npz_open(&z, path));
+    OT_TRY_TO(done, st, casebook_array(&signature, z, path, "signature", 2, OT_F32));
+    OT_TRY_TO(done, st, casebook_array(&gain, z, path, "gain", 2, OT_F32));
+    OT_TRY_TO(done, st, casebook_array(&offset, z, path, "offset", 2, OT_F32));
+    OT_TRY_TO(done, st, casebook_array(&stimulus, z, path, "stimulus", 1, OT_I64));
+    n = signature.dims[0], s = signature.dims[1], k = stimulus.dims[0];
+    if (gain.dims[0] != n || offset.dims[0] != n)
+        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: %lld signatures, %lld rows of gains, %lld of offsets, want as many", path, (long long)n,
+                   (long long)gain.dims[0], (long long)offset.dims[0]);
+    if (gain.dims[1] != relus || offset.dims[1] != relus)
+        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: %lld gains and %lld offsets a chip, network '%s' has %lld ReLU layers", path,
+                   (long long)gain.dims[1], (long long)offset.dims[1], ot_network_name(b->net), (long long)relus);
+    if (k < 1 || k > b->test->n || s != k * (relus + ot_network_classes(b->net)))
+        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: signatures of %lld numbers for %lld images, network '%s' gives %lld an image", path, (long long)s,
+                   (long long)k, ot_network_name(b->net), (long long)(relus + ot_network_classes(b->net)));
+    if (n > INT32_MAX) OT_FAIL_TO(done, st, OT_E_RANGE, "%s: %lld chips, want at most 2147483647", path, (long long)n);
+    b->n_stimulus = (int)k;
+    b->stimulus = ot_alloc((size_t)k, sizeof *b->stimulus);
+    b->signature = ot_alloc((size_t)s, sizeof *b->signature);
+    if (!b->stimulus || !b->signature) OT_FAIL_TO(done, st, OT_E_NOMEM, "%s: no memory for %lld images", path, (long long)k);
+    for (int64_t i = 0; i < k; i++) {
+        int64_t image = ((const int64_t *)stimulus.data)[i];
+        if (image < 0 || image >= b->test->n)
+            OT_FAIL_TO(done, st, OT_E_RANGE, "%s: stimulus image %lld is number %lld, want 0..%d (%s)", path, (long long)i, (long long)image,
+                       b->test->n - 1, b->test->name);
+        b->stimulus[i] = (uint32_t)image;
+    }
+    st = ot_casebook_make(&b->cb, signature.data, gain.data, offset.data, (int)n, (int)s, (int)relus, clusters);
+    if (st != OT_OK) ot__fail_prefix(st, "%s: ", path);
+done:
+    ot_array_free(&stimulus);
+    ot_array_free(&offset);
+    ot_array_free(&gain);
+    ot_array_free(&signature);
+    ot_npz_close(z);
+    return st;
+}
+
+static ot_status accuracy(const bench *b, int limit, double *out)
+{
+    int64_t correct;
+    int     n = limit && limit < b->test->n ? limit : b->test->n;
+    OT_TRY(ot_plan_count(b->plan, b->test, NULL, n, &correct, NULL));
+    *out = (double)correct / n;
+    return OT_OK;
+}
+
+static ot_status prepare(bench *b, const args *a)
+{
+    const cli_common *c = &a->common;
+    ot_plan_options   how = OT_PLAN_OPTIONS_INIT;
+    ot_device         dev;
+    OT_TRY(cli_open_network(c, &b->net, a->network));
+    if (ot_network_relus(b->net) < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: no ReLU layer, so there are no knobs to tune", a->network);
+    OT_TRY(ot_data_open(&b->test, c->data, OT_SPLIT_TEST, 0));        /* all: a casebook's stimulus may lie past --limit */
+    OT_TRY(ot_data_check(b->test, b->net));
+    OT_TRY(ot_data_open(&b->train, c->data, OT_SPLIT_TRAIN, a->train_limit));
+    if (a->asked[OT_TUNER_LEARNED]) OT_TRY(open_casebook(b, a->casebook, a->clusters));
+    OT_TRY(cli_open_device(c, &dev));
+    OT_TRY(cli_open_backend(c, &b->be));
+    how.use = OT_PLAN_TUNE;
+    how.tile = a->tile;
+    size_t bytes;
+    OT_TRY(ot_plan_measure(&bytes, b->be, b->net, &how));
+    if (c->memory && bytes > c->memory)
+        OT_FAIL(OT_E_MEMORY_PLAN, "tuning '%s' takes %.1f MB, --memory allows %.1f MB (a smaller --tile takes less)", a->network,
+                (double)bytes / 1048576, (double)c->memory / 1048576);
+    if (c->dry_run) {
+        printf("chip %d of %s: %.1f MB, %d knob pairs, %d test images, %d training images\n", a->chip, a->network, (double)bytes / 1048576,
+               ot_network_relus(b->net), b->test->n, b->train->n);
+        return OT_OK;
+    }
+    OT_TRY(ot_plan_open(&b->plan, b->be, b->net, &how));
+    OT_TRY(ot_tuning_open(&b->tuning, b->plan, b->train, &a->opt));
+    OT_TRY(ot_chip_draw(&b->chip, b->net, &dev, &c->variation, (uint32_t)a->chip));
+    OT_TRY(ot_plan_load(b->plan, b->chip));
+    OT_TRY(ot_plan_set_knobs(b->plan, NULL, NULL));
+    if (b->cb) OT_TRY(ot_signature_measure(b->signature, b->plan, b->test, b->stimulus, b->n_stimulus));
+    OT_TRY(accuracy(b, c->limit, &b->before));
+    size_t relus = (size_t)ot_network_relus(b->net);
+    b->gain = ot_alloc(relus, sizeof *b->gain);
+    b->offset = ot_alloc(relus, sizeof *b->offset);
+    if (!b->gain || !b->offset) OT_NOMEM("knobs", 2 * relus * sizeof *b->gain);
+    return OT_OK;
+}
+
+static void add_knobs(cJSON *o, const bench *b)
+{
+    cJSON *gain = cJSON_AddArrayToObject(o, "gain"), *offset = cJSON_AddArrayToObject(o, "offset");
+    char   text[32];
+    for (int l = 0; l < ot_network_relus(b->net); l++) {              /* nine digits give the float back */
+        snprintf(text, sizeof text, "%.9g", (double)b->gain[l]);
+        cJSON_AddItemToArray(gain, cJSON_CreateRaw(text));
+        snprintf(text, sizeof text, "%.9g", (double)b->offset[l]);
+        cJSON_AddItemToArray(offset, cJSON_CreateRaw(text));
+    }
+}
+
+static ot_status write_knobs(const bench *b, const args *a, ot_tuner t)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "network", a->network);
+    cJSON_AddNumberToObject(o, "chip", a->chip);
+    cJSON_AddStringToObject(o, "tuner", ot_tuner_name(t));
+    add_knobs(o, b);
+    char     *text = cJSON_Print(o);
+    ot_status st = text ? ot__file_write(a->knobs_out, text, strlen(text)) : OT_E_NOMEM;
+    cJSON_free(text);
+    cJSON_Delete(o);
+    return st;
+}
+
+static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
+{
+    ot_tune_cost cost;
+    double       after;
+    int          nearest = -1;
+    OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
+    if (t == OT_TUNER_LEARNED) cost.images_forward += b->n_stimulus;
+    OT_TRY(accuracy(b, a->common.limit, &after));
+    if (cost.nan_restores)
+        cli_say(&a->common, "%s: the loss was not finite %d times; the best knobs seen were brought back\n", ot_tuner_name(t), cost.nan_restores);
+    if (cost.projected) cli_say(&a->common, "%s: gains were held at 1/64 %d times\n", ot_tuner_name(t), cost.projected);
+    if (a->common.json) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "chip", a->chip);
+        cli_json_number(o, "delta_sys", ot_chip_delta_sys(b->chip));
+        cJSON_AddStringToObject(o, "tuner", ot_tuner_name(t));
+        cli_json_number(o, "accuracy_before", b->before);
+        cli_json_number(o, "accuracy_after", after);
+        add_knobs(o, b);
+        cli_json_number(o, "images", (double)cost.images_forward);
+        cli_json_number(o, "images_backward", (double)cost.images_backward);
+        cJSON_AddNumberToObject(o, "steps", cost.steps);
+        cli_json_number(o, "seconds", cost.seconds);
+        cJSON_AddNumberToObject(o, "projected", cost.projected);
+        cJSON_AddNumberToObject(o, "nan_restores", cost.nan_restores);
+        if (nearest >= 0) {
+            cJSON_AddNumberToObject(o, "nearest", nearest);
+            cJSON_AddNumberToObject(o, "clusters", ot_casebook_clusters(b->cb));
+        }
+        cli_print_json(o);
+    } else {
+        printf("%-17s %6.2f %%  %8lld images  %5d steps  %9.4f s\n", ot_tuner_name(t), 100 * after, (long long)cost.images_forward, cost.steps,
+               cost.seconds);
+    }
+    fflush(stdout);
+    return a->knobs_out ? write_knobs(b, a, t) : OT_OK;
+}
+
+int cmd_tune(int argc, char **argv);
+int cmd_tune(int argc, char **argv)
+{
+    args      a = {.opt = ot_tune_defaults(), .n_tuners = 1, .tuners = {OT_TUNER_CLOSED_FORM_ADAM}, .tile = 128};
+    bench     b = {0};
+    ot_status st;
+    cli_defaults(&a.common);
+    cli_parse(&argp, argc, argv, &a);
+    OT_TRY_TO(done, st, prepare(&b, &a));
+    if (!a.common.dry_run && !a.common.json)
+        printf("chip %d, delta_sys %+.4f\n%-17s %6.2f %%\n", a.chip, ot_chip_delta_sys(b.chip), "untuned", 100 * b.before);
+    for (int i = 0; i < a.n_tuners && !a.common.dry_run; i++) OT_TRY_TO(done, st, run_tuner(&b, &a, a.tuners[i]));
+done:
+    bench_free(&b);
+    return st == OT_OK ? 0 : cli_fail("tune", st);
+}
