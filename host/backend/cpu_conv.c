@@ -36,6 +36,7 @@ ot_status ot__cpu_conv_open(ot__cpu_op *op, const ot_plan_options *opt)
     OT_TRY(ot__cpu_conv_plan(&op->forward, op->use == OT_PLAN_FORWARD ? NULL : &op->back, &op->step, op->in, op->out, &op->bytes));
     op->weight_scale = ot_alloc((size_t)op->out.c, sizeof *op->weight_scale);
     if (!op->weight_scale) OT_NOMEM("scales of a convolution", (size_t)op->out.c * sizeof *op->weight_scale);
+    op->bytes += (size_t)op->out.c * sizeof *op->weight_scale;
     size_t frame = ot__cpu_frame_bytes(&op->forward), back = ot__cpu_frame_bytes(&op->back);
     op->scratch = frame > back ? frame : back;
     if (op->use == OT_PLAN_TRAIN) {

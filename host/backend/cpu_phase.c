@@ -47,6 +47,7 @@ static ot_status plan_forward(ot__cpu_conv *c, const ot__cpu_window *k, size_t *
     c->n_phases = 1;
     c->phase = ot_alloc(1, sizeof *c->phase);
     if (!c->phase) OT_NOMEM("convolution", sizeof *c->phase);
+    *bytes += sizeof *c->phase;
     ot__cpu_phase *f = c->phase;
     *f = (ot__cpu_phase){.ny = c->dst.h, .nx = c->dst.w, .ystep = 1, .xstep = 1, .src_ystep = k->sh, .src_xstep = k->sw};
     OT_TRY(taps_new(f, k->kh * k->kw, bytes));
@@ -66,6 +67,7 @@ static ot_status plan_back(ot__cpu_conv *c, const ot__cpu_window *k, size_t *byt
     c->n_phases = k->sh * k->sw;
     c->phase = ot_alloc((size_t)c->n_phases, sizeof *c->phase);
     if (!c->phase) OT_NOMEM("convolution", (size_t)c->n_phases * sizeof *c->phase);
+    *bytes += (size_t)c->n_phases * sizeof *c->phase;
     for (int n = 0; n < c->n_phases; n++) {
         ot__cpu_phase *f = &c->phase[n];
         int ry = n / k->sw, rx = n % k->sw;                      /* (y + pt) % sh, (x + pl) % sw */

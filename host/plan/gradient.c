@@ -7,10 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-double ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing)
+void ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing, double *sum_of_losses)
 {
     const int classes = p->classes;
-    double    loss = 0.0;
     for (int k = 0; k < n; k++) {
         float *x = p->out + (size_t)k * (size_t)classes;
         double top = (double)x[0], sum = 0.0, mean = 0.0;
@@ -20,13 +19,12 @@ double ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double w
             mean += (double)x[c] - top;
         }
         mean /= classes;
-        loss += log(sum) - (1.0 - smoothing) * ((double)x[labels[k]] - top) - smoothing * mean;
+        *sum_of_losses += log(sum) - (1.0 - smoothing) * ((double)x[labels[k]] - top) - smoothing * mean;
         for (int c = 0; c < classes; c++) {
             double target = (c == labels[k] ? 1.0 - smoothing : 0.0) + smoothing / classes;
             x[c] = (float)(weight * (exp((double)x[c] - top) / sum - target));
         }
     }
-    return loss;
 }
 
 /* Where a step's parameter gradients go in the flat vector: weight, bias, gamma, beta. */
@@ -99,7 +97,7 @@ ot_status ot_plan_gradient(ot_plan *p, const ot_data *data, const uint32_t *inde
         OT_TRY(ot__plan_steps(p, count, 0));
         OT_TRY(p->be->i->get(p->be->ctx, p->out, p->tensors[p->logits].shape, count, ot__plan_tensor(p, p->logits)));
         for (int k = 0; k < count; k++) labels[k] = data->labels[index ? (int64_t)index[first + k] : first + k];
-        sum += ot__plan_cross_entropy(p, labels, count, 1.0 / (double)n, 0.0);
+        ot__plan_cross_entropy(p, labels, count, 1.0 / (double)n, 0.0, &sum);
         OT_TRY(ot__plan_backward(p, count, grad_gain, grad_offset, NULL));
     }
     *loss = sum / (double)n;

@@ -50,8 +50,8 @@ ot_status ot__plan_check_images(const ot_plan *p, const ot_data *data, const uin
 ot_status ot__plan_fill(ot_plan *p, const ot_data *data, const uint32_t *index, int64_t first, int n);  /* images into the input tensor */
 ot_status ot__plan_step(ot_plan *p, int step, int n, int taps, int skip_relu);
 ot_status ot__plan_steps(ot_plan *p, int n, int taps);
-/* gradient.c: sum of cross-entropies of the n images whose logits lie in p->out, which then holds d(loss)/d(logits) * weight. */
-double    ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing);
+/* gradient.c: adds the cross-entropies of the n images whose logits lie in p->out, which then holds their derivatives times weight. */
+void      ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing, double *sum_of_losses);
 /* From p->out back through all steps.  grad_gain, grad_offset (L) are added to; grad (training) is the flat vector. */
 ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad);
 

@@ -53,8 +53,9 @@ ot_status ot_plan_train(ot_plan *p, const float *images, const int32_t *labels, 
     OT_TRY(ot__plan_steps(p, n, 0));
     OT_TRY(p->be->i->get(p->be->ctx, p->out, p->tensors[p->logits].shape, n, ot__plan_tensor(p, p->logits)));
     int64_t right = 0;
+    double  sum = 0.0;
     for (int k = 0; k < n; k++) right += ot_plan_class(p->out + (size_t)k * (size_t)p->classes, p->classes) == labels[k];
-    double sum = ot__plan_cross_entropy(p, labels, n, 1.0 / n, p->opt.label_smoothing);
+    ot__plan_cross_entropy(p, labels, n, 1.0 / n, p->opt.label_smoothing, &sum);
     memset(grad, 0, ot_network_parameters(p->net) * sizeof *grad);
     OT_TRY(ot__plan_backward(p, n, NULL, NULL, grad));
     if (batch_statistics) OT_TRY(statistics(p, batch_statistics));

@@ -1,9 +1,17 @@
 /* campaign.h - many chips, measured, tested and tuned, in one SQLite file that survives being killed (DESIGN 4.8, 4.10, 4.17).
  *
  *     ot_campaign_spec spec;
+ *     ot_campaign_how how = {0};
  *     ot_status st = ot_campaign_spec_read(&spec, "spec.yaml");
- *     st = ot_campaign_run("c.db", &spec, &how);
- * Since 0.1. */
+ *     st = ot_campaign_run("c.db", &spec, &how);                      // again after a kill: measures only what is missing
+ *     ot_campaign_results *r;
+ *     st = ot_campaign_results_read(&r, "c.db");
+ *     ot_yield y;
+ *     ot_campaign_yield(&y, r, 0.02);                                 // at two points below the ideal accuracy
+ *
+ * Chips 0..casebook_chips-1 are tuned exhaustively and make the casebook; the `chips` after them are measured untuned and with every
+ * tuner.  Same spec, backend, build, libraries and instruction set: same digest, whatever the threads, interruptions and order.
+ * docs/campaign.md describes the keys, the tables and the definitions.  Since 0.1. */
 #ifndef OHMTRIM_CAMPAIGN_H
 #define OHMTRIM_CAMPAIGN_H
 
@@ -13,7 +21,7 @@
 extern "C" {
 #endif
 
-/* What decides the results.  Field names are the YAML keys and the long options of the command. */
+/* What decides the results.  Field names are the YAML keys (those of `tune` below the key `tune`). */
 typedef struct ot_campaign_spec {
     char            network[512];      /* ONNX file; its SHA-256 is stored */
     char            data[512];         /* NAME[:DIR] */
@@ -21,33 +29,94 @@ typedef struct ot_campaign_spec {
     int             train_limit;       /* training images the tuners draw from, 0: all */
     char            device_model[512];
     ot_variation    variation;         /* sigma, sys_share, bits, seed */
-    int             casebook_chips;    /* chips 0..casebook-1 */
+    int             casebook_chips;    /* chips 0..casebook_chips-1 */
     int             chips;             /* evaluation chips, numbered after them */
     int             stimulus_images;   /* K */
     int             n_tuners;
     ot_tuner        tuners[OT_TUNERS];
-    ot_tune_options tune;
+    ot_tune_options tune;              /* its seed is variation.seed */
     int             tile;
     char            backend[16];
 } ot_campaign_spec;
 
 void      ot_campaign_spec_defaults(ot_campaign_spec *spec);
 ot_status ot_campaign_spec_check(const ot_campaign_spec *spec);
-ot_status ot_campaign_spec_read(ot_campaign_spec *spec, const char *yaml_path);    /* over the defaults; unknown keys are errors */
+/* Over the defaults.  An unknown key, a value of another type or outside its range: OT_E_FORMAT naming file and key. */
+ot_status ot_campaign_spec_read(ot_campaign_spec *spec, const char *yaml_path);
+/* One key from text: "sigma" "0.035", "tune.steps" "50", "tuners" "learned,closed-form".  OT_E_RANGE. */
+ot_status ot_campaign_spec_set(ot_campaign_spec *spec, const char *key, const char *value);
+/* All of it as YAML that ot_campaign_spec_read reads back; freed with ot_free. */
+ot_status ot_campaign_spec_text(char **out, const ot_campaign_spec *spec);
+
+typedef enum ot_phase { OT_PHASE_BOTH, OT_PHASE_CASEBOOK, OT_PHASE_EVALUATE } ot_phase;
 
 /* How it is run: changes time and memory, never results. */
 typedef struct ot_campaign_how {
-    int    threads;          /* 0: one a core */
-    size_t memory;           /* bytes; 0: no limit */
-    int    durable;          /* synchronous = FULL */
-    int    mixed;            /* resume although build or machine differ */
-    volatile int *stop;      /* set to nonzero by a signal handler: finish the chips in hand and return OT_E_INTERRUPTED */
+    int      threads;        /* 0: one a core */
+    size_t   memory;         /* bytes; 0: no limit */
+    int      durable;        /* synchronous = FULL: a power cut loses nothing either */
+    int      mixed;          /* resume although build or machine differ */
+    ot_phase phase;
+    volatile int *stop;      /* set to nonzero by a signal handler: finish the chips in hand and return OT_E_INTERRUPTED; may be NULL */
+    void   (*say)(void *user, const char *sentence);   /* remarks; may be NULL */
+    void    *user;
 } ot_campaign_how;
 
+/* Bytes a run would take, and how many chips it would have in flight.  OT_E_MEMORY_PLAN if `how->memory` is too little for one. */
+typedef struct ot_campaign_need { size_t shared_bytes, chip_bytes, total_bytes; int in_flight; } ot_campaign_need;
+ot_status ot_campaign_measure(ot_campaign_need *out, const ot_campaign_spec *spec, const ot_campaign_how *how);
+
+/* Starts or continues.  OT_E_MISMATCH: the file holds another campaign (names the keys that differ), or another build's.
+ * OT_E_LOCKED: another process writes to it.  OT_E_WRITE: no space, not writable; what was committed stays. */
 ot_status ot_campaign_run(const char *db_path, const ot_campaign_spec *spec, const ot_campaign_how *how);
+/* SHA-256 over all result rows in key order, floats as bits; not over times, host, paths, threads, memory. */
 ot_status ot_campaign_digest(const char *db_path, char hex[65]);
-ot_status ot_campaign_export_csv(const char *db_path, const char *dir_or_file);
+/* One CSV file a table, and summary.csv, into `dir` (made if missing). */
+ot_status ot_campaign_export_csv(const char *db_path, const char *dir);
+/* Arrays signature, gain, offset, stimulus of the casebook (what `tune --casebook` reads), and of the evaluation chips. */
 ot_status ot_campaign_export_npz(const char *db_path, const char *path);
+
+/* -- What came out ---------------------------------------------------------------------------------------------- */
+
+/* Evaluation chips that are done, in chip order.  A chip that failed counts with 0 right answers. */
+typedef struct ot_campaign_results {
+    int64_t   images, ideal;             /* test images, and how many the ideal network gets right; 0 before it is measured */
+    int       chips, done, failed;       /* all of the campaign */
+    int       casebook_chips, casebook_done, evaluate_chips, evaluate_done;
+    int       n, n_tuners;               /* rows below; tuners of the campaign */
+    ot_tuner  tuners[OT_TUNERS];
+    uint32_t *chip;                      /* (n) */
+    double   *delta_sys;                 /* (n) */
+    int64_t  *untuned, *tuned;           /* (n), (n, n_tuners) right answers */
+    int64_t  *forward, *backward;        /* (n, n_tuners) images run through the chip to tune it */
+    double   *seconds;                   /* (n, n_tuners) */
+} ot_campaign_results;
+ot_status ot_campaign_results_read(ot_campaign_results **out, const char *db_path);
+void      ot_campaign_results_free(ot_campaign_results *r);
+
+typedef struct ot_rate { double value, low, high; } ot_rate;            /* low, high: 95 % */
+
+/* Yield at `drop` below the ideal accuracy by the oracle rule: a chip is flagged if its untuned accuracy is below; then the tuned
+ * accuracy counts, else the untuned one.  Entry 0: untuned; 1 + t: tuner t. */
+typedef struct ot_yield {
+    double  drop, threshold;             /* fractions */
+    int     chips, flagged;
+    ot_rate yield[1 + OT_TUNERS];        /* Wilson interval */
+    double  accuracy[1 + OT_TUNERS];     /* mean of the final accuracies */
+    double  images[1 + OT_TUNERS], seconds[1 + OT_TUNERS];              /* a flagged chip; NaN if none is */
+} ot_yield;
+void ot_campaign_yield(ot_yield *out, const ot_campaign_results *r, double drop);
+
+/* Entries a and b (as above) on the same chips at `drop`. */
+typedef struct ot_paired {
+    int     only_a, only_b;              /* chips good with one of them only */
+    double  p;                           /* McNemar's exact test of equal yields, two-sided */
+    ot_rate difference;                  /* mean of accuracy a - accuracy b; bootstrap over chips, 2,000 draws, percentiles */
+} ot_paired;
+ot_status ot_campaign_compare(ot_paired *out, const ot_campaign_results *r, int a, int b, double drop);
+
+ot_rate ot_wilson(int64_t good, int64_t n);      /* n = 0: value NaN, 0..1 */
+double  ot_mcnemar(int64_t only_a, int64_t only_b);
 
 #ifdef __cplusplus
 }

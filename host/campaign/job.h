@@ -1,0 +1,77 @@
+/* job.h - what the parts of a running campaign share: inputs, the store, and one chip's results on their way into it. */
+#ifndef OT_CAMPAIGN_JOB_H
+#define OT_CAMPAIGN_JOB_H
+
+#include "campaign/store.h"
+#include "ohmtrim/campaign.h"
+
+#include <pthread.h>
+
+typedef struct campaign {
+    const ot_campaign_spec *spec;
+    const ot_campaign_how  *how;
+    ot_network  *net;
+    ot_device    dev;
+    ot_data     *train, *test;
+    ot_tuning   *tuning;
+    ot_casebook *casebook;                 /* NULL until it is finished and wanted */
+    uint32_t    *casebook_chip;            /* its rows' chip numbers */
+    uint32_t    *stimulus;                 /* (stimulus_images) of the test images */
+    int          n_signature, n_relus;
+    size_t       n_bits;                   /* bytes of packed right answers */
+    char         network_sha[65], train_sha[65], test_sha[65], device_sha[65];
+    char         backend[64], libraries[256];
+    ot_campaign_need need;
+
+    ot_store    *store;
+    int64_t      run;                      /* run_info.id of this process */
+} campaign;
+
+typedef enum job_role { JOB_CASEBOOK, JOB_EVALUATE } job_role;
+typedef struct job {
+    uint32_t chip;
+    unsigned tuners;                       /* bit t: tuner t is wanted */
+    int      fresh;                        /* nothing of it is stored yet */
+} job;
+
+/* One chip, measured. */
+typedef struct tuned {
+    ot_tuner     tuner;
+    float       *gain, *offset;            /* (L) */
+    int          nearest;                  /* chip of the casebook, -1 if it was not asked */
+    int64_t      correct;
+    uint8_t     *bits;
+    ot_tune_cost cost;
+} tuned;
+typedef struct result {
+    job      job;
+    job_role role;
+    double   delta_sys;
+    uint64_t hash;
+    char     failure[1024];                /* "" unless the chip cannot be computed */
+    int64_t  correct;
+    uint8_t *bits;
+    float   *signature;
+    int      n_tuned;
+    tuned    tuned[OT_TUNERS];
+    void    *memory;
+} result;
+
+/* setup.c */
+ot_status campaign__open(campaign *c, const ot_campaign_spec *spec, const ot_campaign_how *how);
+ot_status campaign__hash(campaign *c);                               /* of network, images and device */
+void      campaign__close(campaign *c);
+ot_plan_options campaign__plan_options(const ot_campaign_spec *spec);
+/* record.c: into the database and out of it */
+ot_status campaign__continue(campaign *c, int is_new);              /* spec and build checked against what is stored, run_info begun */
+ot_status campaign__finish(campaign *c, ot_status st);              /* run_info ended; gives st */
+ot_status campaign__write_ideal(campaign *c, int64_t correct, const uint8_t *bits);
+ot_status campaign__write(campaign *c, const result *r);            /* one transaction */
+ot_status campaign__jobs(job **out, int *n, campaign *c, job_role role);
+ot_status campaign__read_casebook(campaign *c);
+/* measure.c: one chip */
+ot_status campaign__result_make(result *r, const campaign *c);
+void      campaign__result_free(result *r);
+ot_status campaign__measure(result *r, const campaign *c, ot_plan *plan, ot_chip **chip, job j, job_role role);
+
+#endif

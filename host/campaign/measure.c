@@ -1,0 +1,77 @@
+/* measure.c - one chip from drawing to results: untuned accuracy, signature, then each tuner and what it made of the chip.
+ *
+ * Nothing here depends on which thread runs it, on other chips or on the clock (cost.seconds aside), so a chip measured again after a
+ * kill gives the same rows. */
+#include "base/fail.h"
+#include "campaign/job.h"
+
+#include <stdio.h>
+
+ot_status campaign__result_make(result *r, const campaign *c)
+{
+    size_t relus = (size_t)c->n_relus, sets = OT_TUNERS + 1;
+    *r = (result){0};
+    float *f = ot_alloc(1, ((size_t)c->n_signature + 2 * relus * OT_TUNERS) * sizeof *f + sets * c->n_bits);
+    if (!f) OT_NOMEM("a chip's results", ((size_t)c->n_signature + 2 * relus * OT_TUNERS) * sizeof *f + sets * c->n_bits);
+    r->memory = f;
+    r->signature = f;
+    f += c->n_signature;
+    for (int t = 0; t < OT_TUNERS; t++) {
+        r->tuned[t].gain = f, r->tuned[t].offset = f + relus;
+        f += 2 * relus;
+    }
+    r->bits = (uint8_t *)f;
+    for (size_t t = 0; t < OT_TUNERS; t++) r->tuned[t].bits = r->bits + (t + 1) * c->n_bits;
+    return OT_OK;
+}
+
+void campaign__result_free(result *r)
+{
+    ot_free(r->memory);
+    r->memory = NULL;
+}
+
+static ot_status count(const campaign *c, ot_plan *plan, int64_t *correct, uint8_t *bits)
+{
+    return ot_plan_count(plan, c->test, NULL, c->test->n, correct, bits);
+}
+
+static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chip *chip)
+{
+    OT_TRY(ot_plan_load(plan, chip));
+    OT_TRY(ot_plan_set_knobs(plan, NULL, NULL));
+    OT_TRY(count(c, plan, &r->correct, r->bits));
+    OT_TRY(ot_signature_measure(r->signature, plan, c->test, c->stimulus, c->spec->stimulus_images));
+    for (int t = 0; t < OT_TUNERS; t++) {
+        if (!(r->job.tuners >> t & 1)) continue;
+        tuned *u = &r->tuned[r->n_tuned];
+        int nearest = -1;
+        OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, r->signature, u->gain, u->offset, &nearest, &u->cost));
+        if (t == OT_TUNER_LEARNED) u->cost.images_forward += c->spec->stimulus_images;         /* its signature */
+        u->tuner = (ot_tuner)t;
+        u->nearest = nearest < 0 ? -1 : (int)c->casebook_chip[nearest];
+        OT_TRY(count(c, plan, &u->correct, u->bits));
+        r->n_tuned++;
+    }
+    return OT_OK;
+}
+
+/* `chip` is drawn into the memory of the one before.  A chip whose numbers are not usable is a result too, a bad one. */
+ot_status campaign__measure(result *r, const campaign *c, ot_plan *plan, ot_chip **chip, job j, job_role role)
+{
+    r->job = j;
+    r->role = role;
+    r->failure[0] = 0;
+    r->n_tuned = 0;
+    ot_status st = *chip ? ot_chip_redraw(*chip, j.chip) : ot_chip_draw(chip, c->net, &c->dev, &c->spec->variation, j.chip);
+    if (st == OT_OK) {
+        r->delta_sys = ot_chip_delta_sys(*chip);
+        r->hash = ot_chip_hash(*chip);
+        st = measure_all(r, c, plan, *chip);
+    }
+    if (st == OT_E_DATA) {
+        snprintf(r->failure, sizeof r->failure, "%s", ot_last_error());
+        return OT_OK;
+    }
+    return st == OT_OK ? OT_OK : ot__fail_prefix(st, "chip %u: ", j.chip);
+}

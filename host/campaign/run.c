@@ -1,0 +1,181 @@
+/* run.c - a campaign from start to end, or from where it was left.
+ *
+ * Worker threads take chips from a list; each has a backend, a plan and a chip of its own, so no result depends on another thread.  A
+ * finished chip goes into the database at once, in one transaction, under a mutex.  The casebook comes first: the learned tuner looks
+ * in it, in chip order, whatever order its chips were finished in.
+ *
+ *     casebook   chips 0..C-1       untuned accuracy, signature, exhaustive tuning
+ *     evaluate   chips C..C+N-1     untuned accuracy, signature, every tuner of the spec */
+#include "base/fail.h"
+#include "base/progress.h"
+#include "campaign/job.h"
+#include "campaign/spec.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct phase {
+    campaign       *c;
+    job_role        role;
+    job            *jobs;
+    int             n, next;
+    int             interrupted;
+    ot_status       st;                    /* the first failure, and its sentence */
+    char            sentence[1024];
+    pthread_mutex_t mutex;                 /* all of the above, and the store */
+    ot_progress     progress;
+} phase;
+
+static void say(const campaign *c, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    if (!c->how->say) return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    c->how->say(c->how->user, text);
+}
+
+/* The next chip, unless something failed or a signal came. */
+static int take(phase *p, job *j)
+{
+    int got = 0;
+    pthread_mutex_lock(&p->mutex);
+    if (p->c->how->stop && *p->c->how->stop) p->interrupted |= p->next < p->n;
+    else if (p->st == OT_OK && p->next < p->n) *j = p->jobs[p->next++], got = 1;
+    pthread_mutex_unlock(&p->mutex);
+    return got;
+}
+
+static void fail(phase *p, ot_status st)
+{
+    pthread_mutex_lock(&p->mutex);
+    if (p->st == OT_OK) {
+        p->st = st;
+        snprintf(p->sentence, sizeof p->sentence, "%s", ot_last_error());
+    }
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static void *work(void *arg)
+{
+    phase *p = arg;
+    campaign *c = p->c;
+    ot_backend *be = NULL;
+    ot_plan *plan = NULL;
+    ot_chip *chip = NULL;
+    result r = {0};
+    job j;
+    ot_status st;
+    ot_plan_options opt = campaign__plan_options(c->spec);
+    OT_TRY_TO(done, st, ot_backend_open(&be, c->spec->backend, NULL));
+    OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
+    OT_TRY_TO(done, st, campaign__result_make(&r, c));
+    while (take(p, &j)) {
+        OT_TRY_TO(done, st, campaign__measure(&r, c, plan, &chip, j, p->role));
+        pthread_mutex_lock(&p->mutex);
+        st = p->st == OT_OK ? campaign__write(c, &r) : OT_OK;
+        if (st == OT_OK) ot__progress_add(&p->progress, 1, NULL);
+        pthread_mutex_unlock(&p->mutex);
+        if (st != OT_OK) goto done;
+    }
+done:
+    if (st != OT_OK) fail(p, st);
+    campaign__result_free(&r);
+    ot_chip_free(chip);
+    ot_plan_free(plan);
+    ot_backend_close(be);
+    return NULL;
+}
+
+static ot_status run_phase(campaign *c, job_role role)
+{
+    static const char *const names[] = {[JOB_CASEBOOK] = "casebook chips", [JOB_EVALUATE] = "evaluation chips"};
+    phase p = {.c = c, .role = role, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    OT_TRY(campaign__jobs(&p.jobs, &p.n, c, role));
+    int all = role == JOB_CASEBOOK ? c->spec->casebook_chips : c->spec->chips;
+    int threads = c->need.in_flight < p.n ? c->need.in_flight : p.n, started = 0;
+    ot_status st = OT_OK;
+    if (p.n) say(c, "%s: %d of %d to do, %d at a time", names[role], p.n, all, threads);
+    pthread_t *thread = ot_alloc((size_t)threads, sizeof *thread);
+    if (!thread) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %d threads", threads);
+    ot__progress_start(&p.progress, names[role], p.n);
+    while (started < threads && !pthread_create(&thread[started], NULL, work, &p)) started++;
+    if (started < threads) {
+        if (started) say(c, "only %d of %d threads could be started", started, threads);
+        else st = ot__fail(OT_E_NOMEM, __FILE__, __LINE__, "no thread could be started, want %d", threads);
+    }
+    for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
+    ot__progress_end(&p.progress);
+    if (p.st != OT_OK) st = ot__fail(p.st, __FILE__, __LINE__, "%s", p.sentence);
+    else if (p.interrupted)
+        st = ot__fail(OT_E_INTERRUPTED, __FILE__, __LINE__, "%s: stopped by a signal with %d of %d %s left; the same command continues",
+                      ot__store_path(c->store), p.n - p.next, all, names[role]);
+done:
+    ot_free(thread);
+    ot_free(p.jobs);
+    return st;
+}
+
+/* What all chips share: the ideal network's right answers, the stimulus, the tuners' images and targets. */
+static ot_status prelude(campaign *c)
+{
+    ot_backend *be = NULL;
+    ot_plan *plan = NULL;
+    uint8_t *bits = NULL;
+    int64_t have, correct;
+    ot_status st = OT_OK;
+    ot_plan_options opt = campaign__plan_options(c->spec);
+    OT_TRY_TO(done, st, ot_backend_open(&be, c->spec->backend, NULL));
+    OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
+    OT_TRY_TO(done, st, ot_tuning_open(&c->tuning, plan, c->train, &c->spec->tune));
+    OT_TRY_TO(done, st, ot__store_int(&have, c->store, 0, "SELECT count(*) FROM ideal", ""));
+    if (have) goto done;
+    if (!(bits = ot_alloc(c->n_bits, 1))) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %zu bytes", c->n_bits);
+    OT_TRY_TO(done, st, ot_plan_load(plan, NULL));
+    OT_TRY_TO(done, st, ot_plan_set_knobs(plan, NULL, NULL));
+    OT_TRY_TO(done, st, ot_plan_count(plan, c->test, NULL, c->test->n, &correct, bits));
+    st = campaign__write_ideal(c, correct, bits);
+done:
+    ot_free(bits);
+    ot_plan_free(plan);
+    ot_backend_close(be);
+    return st;
+}
+
+static ot_status run_phases(campaign *c)
+{
+    const ot_campaign_spec *s = c->spec;
+    int64_t have;
+    OT_TRY(prelude(c));
+    if (c->how->phase != OT_PHASE_EVALUATE) OT_TRY(run_phase(c, JOB_CASEBOOK));
+    if (c->how->phase == OT_PHASE_CASEBOOK) return OT_OK;
+    if (s->chips > 0 && ot__spec_has_tuner(s, OT_TUNER_LEARNED)) {
+        OT_TRY(ot__store_int(&have, c->store, 0, "SELECT count(*) FROM chip WHERE role = 'casebook'", ""));
+        if (have < s->casebook_chips)
+            OT_FAIL(OT_E_MISMATCH, "%s: the casebook has %lld of %d chips, want all before the learned tuner runs (--phase casebook)",
+                    ot__store_path(c->store), (long long)have, s->casebook_chips);
+        OT_TRY(campaign__read_casebook(c));
+        say(c, "casebook: %d clusters", ot_casebook_clusters(c->casebook));
+    }
+    return run_phase(c, JOB_EVALUATE);
+}
+
+ot_status ot_campaign_run(const char *db_path, const ot_campaign_spec *spec, const ot_campaign_how *how)
+{
+    campaign c;
+    int is_new;
+    const char *warning;
+    ot_status st = campaign__open(&c, spec, how);
+    if (st != OT_OK) goto done;
+    OT_TRY_TO(done, st, campaign__hash(&c));
+    OT_TRY_TO(done, st, ot__store_open_write(&c.store, db_path, how->durable, &is_new, &warning));
+    if (warning) say(&c, "%s: %s", db_path, warning);
+    OT_TRY_TO(done, st, campaign__continue(&c, is_new));
+    st = campaign__finish(&c, run_phases(&c));
+done:
+    campaign__close(&c);
+    return st;
+}
