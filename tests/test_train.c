@@ -123,7 +123,8 @@ TEST optimisers_step_as_pytorch_does(ot_optimizer kind)
     opt.optimizer = kind;
     opt.weight_decay = 0.01;
     ot__optimizer o;
-    OK(ot__optimizer_open(&o, &opt, 3, (const uint8_t[]){1, 1, 1}));
+    const uint8_t all[3] = {1, 1, 1};
+    OK(ot__optimizer_open(&o, &opt, 3, all));
     for (int s = 0; s < 4; s++) {
         ot__optimizer_step(&o, p, grad[s], kind == OT_OPTIMIZER_SGD ? 0.1 : 0.05);
         CHECK_CLOSE(want[kind][s], p, 3, 1e-6);                   /* a few roundings to float of numbers near 2 */
@@ -138,7 +139,8 @@ TEST weight_decay_spares_what_is_not_marked(void)
     ot_train_options opt = ot_train_defaults();
     opt.weight_decay = 0.5;
     ot__optimizer o;
-    OK(ot__optimizer_open(&o, &opt, 2, (const uint8_t[]){1, 0}));
+    const uint8_t first[2] = {1, 0};
+    OK(ot__optimizer_open(&o, &opt, 2, first));
     ot__optimizer_step(&o, p, zero, 0.1);
     ASSERT_IN_RANGE(0.95, (double)p[0], 1e-7);
     ASSERT_EQ(1.0f, p[1]);
