@@ -10,7 +10,8 @@ run() { "$cmd" train "$@" >"$d/out" 2>"$d/err"; rc=$?; }
 # fails NAME STATUS WORDS ARGS...: one sentence on stderr with these words, nothing on stdout
 fails() {
     run "${@:4}"
-    check "$1" "[ $rc = $2 ] && grep -q -- '$3' '$d/err' && [ ! -s '$d/out' ]"
+    words=$3
+    check "$1" '[ $rc = '"$2"' ] && grep -qF -- "$words" "$d/err" && [ ! -s "$d/out" ]'
 }
 
 # A set in mnist's files: 60 + 20 images of bytes that differ, and one in cifar10's files.

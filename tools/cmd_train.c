@@ -219,8 +219,9 @@ static ot_status dry_run(const args *a, const ot_network *net, const ot_data *tr
 static void summary(const args *a, const ot_network *net, const ot_data *train, const run *r, double seconds)
 {
     if (!a->common.json) {
-        printf("%s written: %s, %zu parameters, test accuracy %.4f, %.1f s\n", a->out, ot_network_name(net), ot_network_parameters(net),
-               r->test_accuracy, seconds);
+        printf("%s written: %s, %zu parameters, ", a->out, ot_network_name(net), ot_network_parameters(net));
+        if (r->epochs_done) printf("test accuracy %.4f, %.1f s\n", r->test_accuracy, seconds);
+        else printf("as %s has it: nothing was left to do\n", a->opt.checkpoint);
         return;
     }
     cJSON *o = cJSON_CreateObject();

@@ -14,6 +14,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { IDENTITY_MAX = 2048 };
@@ -26,23 +27,34 @@ uint64_t ot__train_hash(uint64_t h, const void *bytes, size_t n)
     return h;
 }
 
+/* The shortest text that reads back to the same number. */
+static const char *number(char text[32], double v)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, 32, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) break;
+    }
+    return text;
+}
+
 static void identity(char text[IDENTITY_MAX], const ot__trainer *t)
 {
     const ot_train_options *o = t->opt;
     const ot_backend *be = t->shard[0].backend;
+    char a[32], b[32], c[32], d[32];
     int n = snprintf(text, IDENTITY_MAX,
                      "checkpoint: 1\nnetwork: %s, %zu parameters, hash %016" PRIx64 "\ntraining set: %s, %d images, hash %016" PRIx64
-                     "\nbackend: %s %s\noptimizer: %s\nschedule: %s\nlr: %.17g\nmomentum: %.17g\nweight decay: %.17g\nminibatch: %d\n"
-                     "shards: %d\nwarm-up epochs: %d\ncrop: %d\nflip: %d\nlabel smoothing: %.17g\nseed: %" PRIu64 "\n",
+                     "\nbackend: %s %s\noptimizer: %s\nschedule: %s\nlr: %s\nmomentum: %s\nweight decay: %s\nminibatch: %d\n"
+                     "shards: %d\nwarm-up epochs: %d\ncrop: %d\nflip: %d\nlabel smoothing: %s\nseed: %" PRIu64 "\n",
                      ot_network_name(t->net), t->n_parameters, t->start_hash, t->train->name, t->train->n, t->data_hash,
                      ot_backend_name(be), ot_backend_detail(be), o->optimizer == OT_OPTIMIZER_SGD ? "sgd" : "adam",
-                     o->schedule == OT_SCHEDULE_COSINE ? "cosine" : o->schedule == OT_SCHEDULE_STEP ? "step" : "fixed", o->lr,
-                     o->momentum, o->weight_decay, o->minibatch, t->n_shards, o->warmup_epochs, o->crop_pad, o->flip,
-                     o->label_smoothing, o->seed);
+                     o->schedule == OT_SCHEDULE_COSINE ? "cosine" : o->schedule == OT_SCHEDULE_STEP ? "step" : "fixed", number(a, o->lr),
+                     number(b, o->momentum), number(c, o->weight_decay), o->minibatch, t->n_shards, o->warmup_epochs, o->crop_pad, o->flip,
+                     number(d, o->label_smoothing), o->seed);
     /* more epochs than before are welcome where the schedule does not depend on their number */
     if (o->schedule == OT_SCHEDULE_COSINE) snprintf(text + n, IDENTITY_MAX - (size_t)n, "epochs: %d\n", o->epochs);
     if (o->schedule == OT_SCHEDULE_STEP)
-        snprintf(text + n, IDENTITY_MAX - (size_t)n, "step: %.17g every %d epochs\n", o->step_gamma, o->step_epochs);
+        snprintf(text + n, IDENTITY_MAX - (size_t)n, "step: %s every %d epochs\n", number(a, o->step_gamma), o->step_epochs);
 }
 
 ot_status ot__checkpoint_write(const ot__trainer *t, const char *path)
