@@ -1,126 +1,193 @@
-/* cmd_info.c - ohmtrim info: what a network is made of, and what it takes. */
+/* cmd_info.c - `ohmtrim info`: what a network is made of: layers, shapes, weights, multiply-accumulates, knobs, memory. */
 #include "cli.h"
 
+#include "base/fail.h"
+
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
-static const char doc[] = "Layers, shapes, weights, multiply-accumulates, knobs and memory of a network.\v"
-                          "Example:\n  ohmtrim info models/mobilenet-s.onnx\n";
-
-typedef struct arguments { cli_common common; const char *path; } arguments;
+typedef struct args {
+    cli_common  common;
+    const char *network;
+} args;
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    arguments *a = state->input;
+    args *a = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
     case ARGP_KEY_ARG:
-        if (a->path) argp_error(state, "'%s': one network is enough", arg);
-        a->path = arg;
+        if (a->network) argp_error(state, "'%s' is one word too many, want one network", arg);
+        a->network = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!a->path) argp_error(state, "which network? (an ONNX file)");
+        if (!a->network) argp_error(state, "want a network (an ONNX file)");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const char doc[] =
+    "Shows a network: every layer with its output shape, the weights that go on the chip, multiply-accumulates an image, the knobs, and the "
+    "memory it takes to run."
+    "\vExamples:\n"
+    "  ohmtrim info models/mobilenet-s.onnx\n"
+    "  ohmtrim info models/mobilenet-s.onnx --json\n"
+    "Which ONNX files can be read: docs/onnx.md.";
+static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
+static const struct argp argp = {0, parse, "NET.onnx", doc, children, NULL, NULL};
+
 static const char *op_name(ot_op op)
 {
-    static const char *const names[] = {"input", "conv", "dense", "batch norm", "bias", "relu", "add", "max pool", "avg pool", "global avg", "pad", "slice", "reshape"};
+    static const char *const names[] = {"input", "conv", "dense", "batch-norm", "bias", "relu", "add", "max-pool", "avg-pool", "global-avg", "pad", "slice", "reshape"};
     return (size_t)op < sizeof names / sizeof *names ? names[op] : "?";
 }
 
-/* What a plan of the picked backend takes in memory; 0 if it cannot be made. */
-static size_t plan_bytes(ot_backend *be, const ot_network *net, ot_plan_use use)
+typedef struct totals {
+    size_t weights, plan, tune;      /* crossbar weights; bytes of a plan that runs, and of one that tunes */
+    double macs;
+    int    bits;                     /* asked for by the file or the command line */
+} totals;
+
+static ot_status add_up(totals *t, const args *a, const ot_network *net)
 {
-    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
-    size_t bytes = 0;
-    opt.use = use;
-    return ot_plan_measure(&bytes, be, net, &opt) == OT_OK ? bytes : 0;
+    ot_backend *be = NULL;
+    ot_plan_options run = OT_PLAN_OPTIONS_INIT, tune = OT_PLAN_OPTIONS_INIT;
+    tune.use = OT_PLAN_TUNE;
+    for (int k = 0; k < ot_network_layers(net); k++) {
+        t->weights += ot_layer_weights(ot_network_layer(net, k));
+        t->macs += ot_network_macs(net, k);
+    }
+    t->bits = ot_network_bits(net) && !cli_given(&a->common, CLI_BITS) ? ot_network_bits(net) : a->common.variation.bits;
+    OT_TRY(ot_backend_open(&be, a->common.backend, NULL));
+    ot_status st = ot_plan_measure(&t->plan, be, net, &run);
+    if (st == OT_OK) st = ot_plan_measure(&t->tune, be, net, &tune);
+    ot_backend_close(be);
+    return st;
 }
 
-static void print_json(const ot_network *net, double macs, size_t weights, const size_t bytes[2])
+static void print_json(const args *a, const ot_network *net, const totals *t)
 {
-    cJSON *o = cJSON_CreateObject(), *layers = cJSON_AddArrayToObject(o, "layers");
     const ot_layer *in = ot_network_layer(net, 0);
     const float *mean, *std;
     ot_network_normalisation(net, &mean, &std);
-    cJSON_AddStringToObject(o, "network", ot_network_name(net));
-    cJSON *shape = cJSON_AddArrayToObject(o, "input"), *m = cJSON_AddArrayToObject(o, "mean"), *s = cJSON_AddArrayToObject(o, "std");
-    const int dims[3] = {in->c, in->h, in->w};
-    for (int i = 0; i < 3; i++) cJSON_AddItemToArray(shape, cJSON_CreateNumber(dims[i]));
-    for (int i = 0; i < in->c; i++) cJSON_AddItemToArray(m, cJSON_CreateNumber((double)mean[i])), cJSON_AddItemToArray(s, cJSON_CreateNumber((double)std[i]));
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "network", a->network);
+    cJSON_AddStringToObject(o, "name", ot_network_name(net));
+    cJSON_AddItemToObject(o, "input", cJSON_CreateIntArray((const int[]){in->c, in->h, in->w}, 3));
     cJSON_AddNumberToObject(o, "classes", ot_network_classes(net));
-    cJSON_AddNumberToObject(o, "bits", ot_network_bits(net));
+    cJSON *m = cJSON_AddArrayToObject(o, "mean"), *s = cJSON_AddArrayToObject(o, "std");
+    for (int c = 0; c < in->c; c++) {
+        char text[40];
+        snprintf(text, sizeof text, "%.9g", (double)mean[c]);
+        cJSON_AddItemToArray(m, cJSON_CreateRaw(text));
+        snprintf(text, sizeof text, "%.9g", (double)std[c]);
+        cJSON_AddItemToArray(s, cJSON_CreateRaw(text));
+    }
+    if (ot_network_class_name(net, 0)) {
+        cJSON *names = cJSON_AddArrayToObject(o, "class_names");
+        for (int k = 0; ot_network_class_name(net, k); k++) cJSON_AddItemToArray(names, cJSON_CreateString(ot_network_class_name(net, k)));
+    }
+    cJSON_AddNumberToObject(o, "bits", t->bits);
+    cJSON_AddNumberToObject(o, "parameters", (double)ot_network_parameters(net));
     cJSON_AddNumberToObject(o, "crossbars", ot_network_crossbars(net));
+    cJSON_AddNumberToObject(o, "weights", (double)t->weights);
+    cJSON_AddNumberToObject(o, "cells", 2.0 * t->bits * (double)t->weights);
+    cJSON_AddNumberToObject(o, "macs", t->macs);
     cJSON_AddNumberToObject(o, "relus", ot_network_relus(net));
     cJSON_AddNumberToObject(o, "knobs", 2 * ot_network_relus(net));
-    cJSON_AddNumberToObject(o, "weights", (double)weights);
-    cJSON_AddNumberToObject(o, "parameters", (double)ot_network_parameters(net));
-    cJSON_AddNumberToObject(o, "macs", macs);
-    cJSON_AddNumberToObject(o, "memory_forward", (double)bytes[0]);
-    cJSON_AddNumberToObject(o, "memory_tune", (double)bytes[1]);
-    for (int i = 0; i < ot_network_layers(net); i++) {
-        const ot_layer *l = ot_network_layer(net, i);
-        cJSON *j = cJSON_CreateObject();
-        cJSON_AddStringToObject(j, "name", l->name);
-        cJSON_AddStringToObject(j, "op", op_name(l->op));
-        cJSON_AddNumberToObject(j, "c", l->c);
-        cJSON_AddNumberToObject(j, "h", l->h);
-        cJSON_AddNumberToObject(j, "w", l->w);
-        cJSON_AddNumberToObject(j, "weights", (double)ot_layer_weights(l));
-        cJSON_AddNumberToObject(j, "macs", ot_network_macs(net, i));
-        cJSON_AddItemToArray(layers, j);
+    cJSON_AddNumberToObject(o, "weight_bytes", (double)t->weights * sizeof(float));
+    cJSON_AddNumberToObject(o, "memory_forward", (double)t->plan);
+    cJSON_AddNumberToObject(o, "memory_tune", (double)t->tune);
+    cJSON *layers = cJSON_AddArrayToObject(o, "layers");
+    for (int k = 0; k < ot_network_layers(net); k++) {
+        const ot_layer *l = ot_network_layer(net, k);
+        cJSON *one = cJSON_CreateObject();
+        cJSON_AddStringToObject(one, "name", l->name);
+        cJSON_AddStringToObject(one, "op", op_name(l->op));
+        cJSON_AddItemToObject(one, "in", cJSON_CreateIntArray(l->in, l->op == OT_OP_ADD ? 2 : k > 0));
+        cJSON_AddItemToObject(one, "shape", cJSON_CreateIntArray((const int[]){l->c, l->h, l->w}, 3));
+        if (l->crossbar >= 0) {
+            cJSON_AddNumberToObject(one, "crossbar", l->crossbar);
+            cJSON_AddNumberToObject(one, "weights", (double)ot_layer_weights(l));
+            cJSON_AddNumberToObject(one, "fan_in", ot_layer_fan_in(net, l));
+            cJSON_AddNumberToObject(one, "macs", ot_network_macs(net, k));
+            cJSON_AddBoolToObject(one, "bias", l->bias != NULL);
+        }
+        if (l->relu >= 0) cJSON_AddNumberToObject(one, "relu", l->relu);
+        if (l->relu >= 0 && isfinite(l->clip)) cli_json_number(one, "clip", (double)l->clip);
+        cJSON_AddItemToArray(layers, one);
     }
-    cJSON *w = cJSON_AddArrayToObject(o, "warnings");
-    for (int i = 0; ot_network_warning(net, i); i++) cJSON_AddItemToArray(w, cJSON_CreateString(ot_network_warning(net, i)));
+    cJSON *warnings = cJSON_AddArrayToObject(o, "warnings");
+    for (int k = 0; ot_network_warning(net, k); k++) cJSON_AddItemToArray(warnings, cJSON_CreateString(ot_network_warning(net, k)));
     cli_print_json(o);
 }
 
-static void print_text(const ot_network *net, double macs, size_t weights, const size_t bytes[2])
+/* What there is to say of one layer besides its shape: "3x3 /2 +1, 8 groups", "knobs 4". */
+static void describe(const ot_layer *l, char *text, size_t n)
 {
-    printf("%-4s %-34s %-11s %16s %12s %12s  %s\n", "", "layer", "operation", "output", "weights", "MACs", "crossbar, knobs");
-    for (int i = 0; i < ot_network_layers(net); i++) {
-        const ot_layer *l = ot_network_layer(net, i);
-        char shape[48], tail[48] = "";
-        snprintf(shape, sizeof shape, "%d x %d x %d", l->c, l->h, l->w);
-        if (l->crossbar >= 0) snprintf(tail, sizeof tail, "crossbar %d", l->crossbar);
-        if (l->relu >= 0 && isinf(l->clip)) snprintf(tail, sizeof tail, "T-ReLU %d", l->relu);
-        else if (l->relu >= 0) snprintf(tail, sizeof tail, "T-ReLU %d, clip %g", l->relu, (double)l->clip);
-        printf("%-4d %-34.34s %-11s %16s %12.0f %12.0f  %s\n", i, l->name, op_name(l->op), shape, (double)ot_layer_weights(l), ot_network_macs(net, i), tail);
+    int at = 0;
+    *text = 0;
+    int window = l->op == OT_OP_CONV || l->op == OT_OP_MAX_POOL || l->op == OT_OP_AVG_POOL;
+    if (window) {
+        at = snprintf(text, n, "%dx%d", l->kh, l->kw);
+        if (l->sh != 1 || l->sw != 1) at += snprintf(text + at, n - (size_t)at, " stride %d,%d", l->sh, l->sw);
+        if (l->pt || l->pl || l->pb || l->pr) at += snprintf(text + at, n - (size_t)at, " pads %d,%d,%d,%d", l->pt, l->pl, l->pb, l->pr);
+        if (l->op == OT_OP_CONV && l->groups > 1) snprintf(text + at, n - (size_t)at, " %d groups", l->groups);
     }
-    printf("\n%s: %d crossbar layers, %zu crossbar weights, %zu parameters, %.0f MACs an image\n", ot_network_name(net), ot_network_crossbars(net), weights,
-           ot_network_parameters(net), macs);
-    printf("%d T-ReLU layers (%d knobs), %d classes", ot_network_relus(net), 2 * ot_network_relus(net), ot_network_classes(net));
-    for (int i = 0; ot_network_class_name(net, i); i++) printf("%s%s", i ? ", " : ": ", ot_network_class_name(net, i));
-    printf("\nmemory of one chip in flight: %.1f MiB to evaluate, %.1f MiB to tune (tile 128)\n", (double)bytes[0] / 1048576, (double)bytes[1] / 1048576);
+    if (l->relu >= 0) at = snprintf(text, n, "knob %d", l->relu);
+    if (l->relu >= 0 && isfinite(l->clip)) snprintf(text + at, n - (size_t)at, ", clip %g", (double)l->clip);
 }
 
-int cmd_info(int argc, char **argv);
+static void print_table(const args *a, const ot_network *net, const totals *t)
+{
+    const ot_layer *in = ot_network_layer(net, 0);
+    const float *mean, *std;
+    ot_network_normalisation(net, &mean, &std);
+    printf("%s: %s, images (%d, %d, %d), %d classes\n", a->network, ot_network_name(net), in->c, in->h, in->w, ot_network_classes(net));
+    printf("%4s %-28s %-10s %-9s %-16s %10s %12s  %s\n", "", "layer", "operation", "reads", "shape", "weights", "MACs", "");
+    for (int k = 0; k < ot_network_layers(net); k++) {
+        const ot_layer *l = ot_network_layer(net, k);
+        char shape[40], reads[32] = "", more[80], weights[24] = "", macs[24] = "";
+        snprintf(shape, sizeof shape, "%d,%d,%d", l->c, l->h, l->w);
+        if (l->op == OT_OP_ADD) snprintf(reads, sizeof reads, "%d,%d", l->in[0], l->in[1]);
+        else if (k) snprintf(reads, sizeof reads, "%d", l->in[0]);
+        if (l->crossbar >= 0) {
+            snprintf(weights, sizeof weights, "%zu", ot_layer_weights(l));
+            snprintf(macs, sizeof macs, "%.0f", ot_network_macs(net, k));
+        }
+        describe(l, more, sizeof more);
+        printf("%4d %-28s %-10s %-9s %-16s %10s %12s  %s\n", k, l->name, op_name(l->op), reads, shape, weights, macs, more);
+    }
+    printf("pixels enter as (u8 / 255 - mean) / std: mean");
+    for (int c = 0; c < in->c && c < 8; c++) printf(" %g", (double)mean[c]);
+    printf(", std");
+    for (int c = 0; c < in->c && c < 8; c++) printf(" %g", (double)std[c]);
+    printf("%s\n", in->c > 8 ? " ..." : "");
+    if (ot_network_class_name(net, 0)) {
+        printf("classes:");
+        for (int k = 0; ot_network_class_name(net, k); k++) printf("%s %s", k ? "," : "", ot_network_class_name(net, k));
+        printf("\n");
+    }
+    printf("on the chip: %zu weights in %d layers, %.0f cells at %d bits; %.4g MACs an image\n", t->weights, ot_network_crossbars(net),
+           2.0 * t->bits * (double)t->weights, t->bits, t->macs);
+    printf("knobs: %d (a gain and an offset for each of %d ReLU layers); %zu parameters in all\n", 2 * ot_network_relus(net), ot_network_relus(net),
+           ot_network_parameters(net));
+    printf("memory: weights %.2f MiB; a plan of 128 images %.1f MiB, with tuning %.1f MiB\n", (double)t->weights * 4 / 1048576, (double)t->plan / 1048576,
+           (double)t->tune / 1048576);
+}
+
+int cmd_info(int argc, char **argv);      /* called by ohmtrim.c */
 int cmd_info(int argc, char **argv)
 {
-    static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
-    static const struct argp argp = {NULL, parse, "NETWORK.onnx", doc, children, NULL, NULL};
-    arguments a = {0};
-    ot_network *net = NULL;
-    ot_backend *be = NULL;
+    args a = {0};
     cli_defaults(&a.common);
     cli_parse(&argp, argc, argv, &a);
-    ot_status st = cli_open_network(&a.common, &net, a.path);
-    if (st == OT_OK) st = ot_backend_open(&be, a.common.backend, NULL);
-    if (st == OT_OK) {
-        double macs = 0;
-        size_t weights = 0, bytes[2] = {plan_bytes(be, net, OT_PLAN_FORWARD), plan_bytes(be, net, OT_PLAN_TUNE)};
-        for (int i = 0; i < ot_network_layers(net); i++) {
-            macs += ot_network_macs(net, i);
-            weights += ot_layer_weights(ot_network_layer(net, i));
-        }
-        if (a.common.json) print_json(net, macs, weights, bytes);
-        else print_text(net, macs, weights, bytes);
-    }
-    int rc = st == OT_OK ? 0 : cli_fail("info", st);
-    ot_backend_close(be);
+    ot_network *net = NULL;
+    totals t = {0};
+    ot_status st = cli_open_network(&a.common, &net, a.network);
+    if (st == OT_OK) st = add_up(&t, &a, net);
+    if (st == OT_OK) (a.common.json ? print_json : print_table)(&a, net, &t);
     ot_network_free(net);
-    return rc;
+    return st == OT_OK ? 0 : cli_fail("info", st);
 }
