@@ -162,7 +162,7 @@ static const conv_row convs[] = {
     {32, 3, 5, 5, 1, 3, 1, 1, 1},   {4, 2, 5, 6, 1, 2, 2, 1, 0},    {8, 8, 14, 14, 8, 3, 1, 1, 1},   {16, 16, 15, 15, 16, 3, 2, 1, 1},
     {33, 33, 2, 2, 33, 3, 1, 1, 1}, {3, 3, 6, 6, 3, 3, 1, 1, 1},    {32, 32, 6, 6, 2, 3, 1, 1, 1},   {6, 12, 5, 5, 3, 3, 2, 1, 1},
     {8, 16, 4, 4, 8, 3, 1, 1, 1},   {5, 7, 1, 1, 1, 1, 1, 0, 0},    {20, 20, 3, 3, 1, 5, 3, 2, 2},   {64, 64, 8, 8, 1, 3, 1, 1, 1},
-    {16, 16, 30, 3, 1, 3, 3, 0, 0}, {1, 6, 28, 28, 1, 5, 1, 2, 2},  {16, 120, 5, 5, 1, 5, 1, 0, 0},  {48, 80, 6, 6, 1, 7, 1, 3, 3},
+    {16, 16, 30, 3, 1, 3, 3, 0, 0}, {1, 6, 28, 28, 1, 5, 1, 2, 2},  {16, 120, 5, 5, 1, 5, 1, 0, 0},  {48, 80, 6, 6, 1, 7, 1, 3, 3}, {200, 200, 2, 2, 1, 3, 1, 1, 1},
 };
 
 static int conv_case(const conv_row *c, ot_plan_use use, ot_conv_choice algorithm, int fused, int n, double tol)
@@ -192,6 +192,18 @@ TEST convolution_agrees_with_ref(void)
     PASS();
 }
 
+/* Winograd's transforms cost a few bits: 1e-6 relative rms measured, ten times that at worst */
+TEST winograd_agrees_with_ref(void)
+{
+    for (size_t i = 0; i < sizeof convs / sizeof *convs; i++)
+        for (int fused = 0; fused < 3; fused++) {
+            int ok = conv_case(&convs[i], OT_PLAN_TUNE, OT_CONV_WINOGRAD, fused, fused == 1 ? TILE - 1 : TILE, 1e-4);
+            if (!ok) printf("conv %zu, fused %d\n", i, fused);
+            ASSERTm("cpu agrees with ref", ok);
+        }
+    PASS();
+}
+
 TEST weight_gradients_agree_with_ref(void)
 {
     for (size_t i = 0; i < sizeof convs / sizeof *convs; i++) {
@@ -205,7 +217,7 @@ TEST weight_gradients_agree_with_ref(void)
 
 TEST dense_agrees_with_ref(void)
 {
-    static const int rows[][2] = {{1, 1}, {16, 10}, {400, 120}, {84, 10}, {128, 2}, {3, 17}, {256, 256}};
+    static const int rows[][2] = {{1, 1}, {16, 10}, {400, 120}, {84, 10}, {128, 2}, {3, 17}, {256, 256}, {600, 520}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int use = OT_PLAN_FORWARD; use <= OT_PLAN_TRAIN; use++) {
             float dummy = 0;
@@ -278,6 +290,7 @@ TEST moving_steps_agree_with_ref(void)
 SUITE(test_cpu)
 {
     RUN_TEST(convolution_agrees_with_ref);
+    RUN_TEST(winograd_agrees_with_ref);
     RUN_TEST(weight_gradients_agree_with_ref);
     RUN_TEST(dense_agrees_with_ref);
     RUN_TEST(pools_agree_with_ref);

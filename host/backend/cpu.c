@@ -32,16 +32,25 @@ static ot_status cpu_open(void **ctx)
     ot__cpu *cpu = ot_alloc(1, sizeof *cpu);
     if (!cpu) OT_NOMEM("cpu backend", sizeof *cpu);
     cpu->loops = pick(&cpu->isa);
-    *ctx = cpu;
-    return OT_OK;
+    ot_status st = ot__dnnl_open(&cpu->dnnl);
+    if (st != OT_OK) ot_free(cpu);
+    else *ctx = cpu;
+    return st;
 }
 
-static void cpu_close(void *ctx) { ot_free(ctx); }
+static void cpu_close(void *ctx)
+{
+    ot__cpu *cpu = ctx;
+    ot__dnnl_close(cpu->dnnl);
+    ot_free(cpu);
+}
 
 static void cpu_detail(void *ctx, char *text, size_t n)
 {
     const ot__cpu *cpu = ctx;
-    snprintf(text, n, "own loops %s", cpu->isa);
+    char library[64];
+    ot__dnnl_detail(library, sizeof library);
+    snprintf(text, n, "own loops %s, %s", cpu->isa, library);
 }
 
 ot__cpu_view ot__cpu_view_of(ot_shape s)

@@ -10,6 +10,7 @@
 #define OT_BACKEND_CPU_H
 
 #include "backend/backend.h"
+#include "backend/dnnl.h"
 #include "base/fail.h"
 
 enum { OT_BLOCK = 16, OT_THIN = 4 };
@@ -75,7 +76,11 @@ typedef struct ot__cpu_loops {
 
 extern const ot__cpu_loops ot__cpu_loops_1, ot__cpu_loops_4, ot__cpu_loops_8, ot__cpu_loops_16;
 
-typedef struct ot__cpu { const ot__cpu_loops *loops; const char *isa; } ot__cpu;
+typedef struct ot__cpu {
+    const ot__cpu_loops *loops;
+    const char          *isa;
+    ot__dnnl            *dnnl;       /* NULL in a build without oneDNN */
+} ot__cpu;
 #define OT_LOOPS_OF(CPU, VIEW) ((VIEW).b == OT_BLOCK ? (CPU)->loops : &ot__cpu_loops_1)
 
 /* An operation: one step, opened. */
@@ -91,7 +96,11 @@ typedef struct ot__cpu_op {
     /* CONV, DENSE */
     ot__cpu_conv   forward, back;            /* back: gradient to the input */
     float         *weight_scale;             /* batch norm's scale of each output channel, folded into the weights */
-    struct ot__dnnl_conv *dnnl;
+    ot__dnnl_conv *dnnl;                     /* oneDNN does it, `chunk` images at a time; or */
+    float         *gemm, *gemm_back;         /* oneDNN's sgemm does: (in, out), (out, in) with the layouts' padding */
+    int            chunk;
+    float         *plain;                    /* scaled weights as they came, for oneDNN */
+    size_t         dnnl_scratch;
     /* AFFINE with the minibatch's statistics */
     float         *gamma, *beta, *mean, *inverse, *work;   /* work: 3 arrays */
     double        *sums;                     /* 2 arrays */
@@ -116,6 +125,7 @@ ot_status ot__cpu_conv_backward(ot__cpu_op *op, const float *src, float *g, floa
 /* cpu_phase.c */
 ot_status ot__cpu_conv_plan(ot__cpu_conv *forward, ot__cpu_conv *back, const ot_step *step, ot__cpu_view in, ot__cpu_view out, size_t *bytes);
 void      ot__cpu_conv_free(ot__cpu_conv *c);
+ot_status ot__cpu_conv_take(ot__cpu_conv *c, size_t *bytes);          /* memory for its weights */
 size_t    ot__cpu_frame_bytes(const ot__cpu_conv *c);
 /* cpu_move.c */
 ot_status ot__cpu_move_open(ot__cpu_op *op);

@@ -88,13 +88,18 @@ static ot_status plan_back(ot__cpu_conv *c, const ot__cpu_window *k, size_t *byt
     return OT_OK;
 }
 
-static ot_status weights_new(ot__cpu_conv *c, int taps, size_t *bytes)
+static void weight_strides(ot__cpu_conv *c, int taps)
 {
     c->weight_block = (size_t)taps * (size_t)c->dst.b * (c->depthwise ? 1 : (size_t)c->src.b);
     c->weight_out = c->weight_block * (c->depthwise ? 1 : (size_t)c->src.nb);
-    c->weight = ot_alloc(c->weight_out * (size_t)c->dst.nb, sizeof *c->weight);
-    if (!c->weight) OT_NOMEM("weights of a convolution", c->weight_out * (size_t)c->dst.nb * sizeof *c->weight);
-    *bytes += c->weight_out * (size_t)c->dst.nb * sizeof *c->weight;
+}
+
+ot_status ot__cpu_conv_take(ot__cpu_conv *c, size_t *bytes)
+{
+    size_t n = c->weight_out * (size_t)c->dst.nb;
+    c->weight = ot_alloc(n, sizeof *c->weight);
+    if (!c->weight) OT_NOMEM("weights of a convolution", n * sizeof *c->weight);
+    *bytes += n * sizeof *c->weight;
     return OT_OK;
 }
 
@@ -106,11 +111,12 @@ ot_status ot__cpu_conv_plan(ot__cpu_conv *forward, ot__cpu_conv *back, const ot_
                              : (ot__cpu_window){.kh = l->kh, .kw = l->kw, .sh = l->sh, .sw = l->sw, .pt = l->pt, .pl = l->pl};
     *forward = (ot__cpu_conv){.src = in, .dst = out, .depthwise = depthwise};
     OT_TRY(plan_forward(forward, &k, bytes));
-    OT_TRY(weights_new(forward, k.kh * k.kw, bytes));
+    weight_strides(forward, k.kh * k.kw);
     if (!back) return OT_OK;
     *back = (ot__cpu_conv){.src = out, .dst = in, .depthwise = depthwise};
     OT_TRY(plan_back(back, &k, bytes));
-    return weights_new(back, k.kh * k.kw, bytes);
+    weight_strides(back, k.kh * k.kw);
+    return OT_OK;
 }
 
 void ot__cpu_conv_free(ot__cpu_conv *c)
