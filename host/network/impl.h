@@ -5,7 +5,7 @@
 #include "base/fail.h"
 #include "ohmtrim/network.h"
 
-enum { OT_MAX_ELEMENTS = 1 << 28, OT_MAX_WARNINGS = 64 };
+enum { OT_MAX_ELEMENTS = 1 << 28, OT_MAX_IMAGE = 1 << 25, OT_MAX_WARNINGS = 64 };      /* numbers of a constant; of one image */
 
 struct ot_network {
     char     *name;

@@ -11,8 +11,8 @@
 
 ot_status ot_network_new(ot_network **out, const char *name, int c, int h, int w)
 {
-    if (c < 1 || h < 1 || w < 1 || (int64_t)c * h > OT_MAX_ELEMENTS || (int64_t)c * h * w > OT_MAX_ELEMENTS)
-        OT_FAIL(OT_E_SHAPE, "network '%s': input shape (%d, %d, %d), want positive and at most %d elements", name, c, h, w, OT_MAX_ELEMENTS);
+    if (c < 1 || h < 1 || w < 1 || (int64_t)c * h > OT_MAX_IMAGE || (int64_t)c * h * w > OT_MAX_IMAGE)
+        OT_FAIL(OT_E_SHAPE, "network '%s': input shape (%d, %d, %d), want positive and at most %d elements", name, c, h, w, OT_MAX_IMAGE);
     ot_network *net = ot_alloc(1, sizeof *net);
     if (!net || !(net->name = ot_strdup(name)) || !(net->layers = ot_alloc(16, sizeof *net->layers)) ||
         !(net->mean = ot_alloc((size_t)c, sizeof(float))) || !(net->std = ot_alloc((size_t)c, sizeof(float))) ||

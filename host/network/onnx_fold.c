@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { INPUTS = 16 };
+/* What is folded from nothing or by repeating is small in real files; large constants are only moved. */
+enum { INPUTS = 16, MAX_MADE = 1 << 20 };
 
 static double number(const onnx_value *v, int64_t k) { return v->whole ? (double)v->i[k] : v->f[k]; }
 static void store(onnx_value *v, int64_t k, double x)
@@ -65,6 +66,7 @@ static ot_status fold_gather(onnx_reader *r, const Onnx__NodeProto *node, const 
     for (int k = 0; k < index->n_dims; k++) dims[n++] = index->dims[k];
     for (int k = 1; k < x->n_dims; k++) dims[n++] = x->dims[k];
     onnx_value *v, from = *x, at = *index;                             /* copies: the table may move */
+    if ((double)at.count * (double)row > MAX_MADE && at.count * row > from.count) NODE_FAIL(OT_E_UNSUPPORTED, "gathers %lld rows of %lld numbers, want at most %d in all", (long long)at.count, (long long)row, MAX_MADE);
     OT_TRY(made(r, node, &v, from.whole, n, dims));
     for (int64_t k = 0; k < at.count; k++) {
         int64_t i = at.i[k] < 0 ? at.i[k] + from.dims[0] : at.i[k];
@@ -215,8 +217,10 @@ static ot_status fold_filled(onnx_reader *r, const Onnx__NodeProto *node, const 
     int n;
     const Onnx__AttributeProto *a = onnx__attribute(node, "value");
     OT_TRY(onnx__ints(r, node, shape, "shape", dims, ONNX_RANK, &n));
-    double fill = 0;
+    double fill = 0, count = 1;
     int whole = 0;
+    for (int k = 0; k < n; k++) count *= (double)dims[k];
+    if (!(count <= MAX_MADE)) NODE_FAIL(OT_E_UNSUPPORTED, "a constant of %.0f numbers, want at most %d", count, MAX_MADE);
     if (a && a->t) {
         onnx_value *t;
         OT_TRY(onnx__tensor(r, node->output[0], a->t));

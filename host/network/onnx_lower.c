@@ -66,9 +66,9 @@ static ot_status add(onnx_reader *r, const Onnx__NodeProto *node, ot_layer *l, i
     char name[300];
     const char *base = node->name && *node->name ? node->name : node->output[0];
     snprintf(name, sizeof name, "%.250s", base);
-    for (int n = 2, i = 0; i < ot_network_layers(r->net); i++)
+    for (int n = ot_network_layers(r->net), i = 0; i < ot_network_layers(r->net); i++)
         if (!strcmp(ot_network_layer(r->net, i)->name, name)) {
-            snprintf(name, sizeof name, "%.250s.%d", base, n++);
+            snprintf(name, sizeof name, "%.250s.%d", base, n++);      /* the layer's own number: seldom taken */
             i = -1;
         }
     int index;
@@ -322,9 +322,9 @@ static ot_status lower_reshape(onnx_reader *r, const Onnx__NodeProto *node)
     for (int k = 1; k < n; k++) {
         if (d[k] == 0 && k < x->rank) d[k] = x->rank == 2 ? total : old[k];
         if (d[k] == -1 && rest < 0) { rest = k; continue; }
-        if (d[k] < 1 || d[k] > OT_MAX_ELEMENTS) NODE_FAIL(OT_E_UNSUPPORTED, "reshapes to dimension %lld", (long long)d[k]);
+        if (d[k] < 1 || d[k] > OT_MAX_IMAGE) NODE_FAIL(OT_E_UNSUPPORTED, "reshapes to dimension %lld", (long long)d[k]);
         known *= d[k];
-        if (known > OT_MAX_ELEMENTS) NODE_FAIL(OT_E_FORMAT, "reshapes to more than %d elements", OT_MAX_ELEMENTS);
+        if (known > OT_MAX_IMAGE) NODE_FAIL(OT_E_FORMAT, "reshapes to more than %d elements", OT_MAX_IMAGE);
     }
     if (rest >= 0) d[rest] = total / known, known *= d[rest];
     if (known != total) NODE_FAIL(OT_E_UNSUPPORTED, "reshapes images of %lld elements to %lld: the batch may not change", (long long)total, (long long)known);

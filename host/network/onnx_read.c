@@ -3,6 +3,7 @@
  * Nodes that the output does not need are left out, whatever they are.  A Softmax at the very end is left out with a warning:
  * logits are wanted here. */
 #include "onnx.h"
+#include "onnx_wire.h"
 #include "base/file.h"
 
 #include <math.h>
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OLDEST_OPSET = 7, NEWEST_OPSET = 25 };
+/* The searches by name are linear: the limits keep a hostile file from taking minutes. */
+enum { OLDEST_OPSET = 7, NEWEST_OPSET = 25, MAX_NODES = 10000, MAX_NAMES = 50000 };
 
 static ot_status find_opset(onnx_reader *r, const Onnx__ModelProto *m)
 {
@@ -26,6 +28,11 @@ static ot_status find_opset(onnx_reader *r, const Onnx__ModelProto *m)
 static ot_status check_messages(onnx_reader *r)
 {
     const Onnx__GraphProto *g = r->graph;
+    size_t n_names = 0;
+    for (size_t i = 0; i < g->n_node; i++) n_names += g->node[i]->n_input + g->node[i]->n_output;
+    if (g->n_node > MAX_NODES || g->n_initializer > MAX_NODES || n_names > MAX_NAMES || g->n_input > MAX_NODES || g->n_output > MAX_NODES)
+        OT_FAIL(OT_E_UNSUPPORTED, "%s: %zu nodes, %zu initialisers, %zu names, %zu inputs, %zu outputs, want at most %d (names %d)", r->path, g->n_node,
+                g->n_initializer, n_names, g->n_input, g->n_output, MAX_NODES, MAX_NAMES);
     for (size_t i = 0; i < g->n_node; i++) {
         const Onnx__NodeProto *n = g->node[i];
         if (!n->op_type || !n->n_output) OT_FAIL(OT_E_FORMAT, "%s: node %zu has no operator or no output", r->path, i);
@@ -109,8 +116,10 @@ static ot_status read_nodes(onnx_reader *r)
     OT_TRY(st);
     const onnx_value *out = onnx__find(r, output);
     if (!out || out->layer < 0) OT_FAIL(OT_E_FORMAT, "%s: output '%s' is not made by any node", r->path, output);
-    if (out->layer != ot_network_layers(r->net) - 1 || out->layer == 0)
-        OT_FAIL(OT_E_UNSUPPORTED, "%s: output '%s' is not the last layer", r->path, output);
+    if (out->layer != ot_network_layers(r->net) - 1 || out->layer == 0) {        /* the last layer is the output: make it so */
+        const ot_layer *l = ot_network_layer(r->net, out->layer);
+        OT_TRY(ot_network_add(r->net, &(ot_layer){.op = OT_OP_RESHAPE, .name = "ohmtrim.output", .in = {out->layer, -1}, .c = l->c, .h = l->h, .w = l->w}, NULL));
+    }
     return OT_OK;
 }
 
@@ -196,15 +205,15 @@ static ot_status read_graph(onnx_reader *r, const Onnx__ModelProto *m)
 static ot_status read_named(ot_network **out, const void *bytes, size_t n_bytes, const char *path, const char *dir)
 {
     onnx_reader r = {.path = path, .dir = dir};
-    Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, n_bytes, bytes);
-    if (!m) OT_FAIL(OT_E_FORMAT, "%s: not an ONNX file, or a damaged one (%zu bytes)", path, n_bytes);
+    Onnx__ModelProto *m;
+    OT_TRY(onnx__wire_read(&m, bytes, n_bytes, path));
     ot_status st = read_graph(&r, m);
     for (int i = 0; i < r.n_values; i++) {
         ot_free(r.values[i].f);
         ot_free(r.values[i].i);
     }
     ot_free(r.values);
-    onnx__model_proto__free_unpacked(m, NULL);
+    onnx__wire_free(m);
     if (st == OT_OK) *out = r.net;
     else ot_network_free(r.net);
     return st;

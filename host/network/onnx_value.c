@@ -1,11 +1,12 @@
 /* onnx_value.c - the table of values, and tensors of a file as constants. */
 #include "onnx.h"
-#include "base/file.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 ot_status onnx__fail(const onnx_reader *r, const Onnx__NodeProto *node, ot_status st, const char *fmt, ...)
 {
@@ -113,7 +114,7 @@ static void from_raw(onnx_value *v, int32_t type, const uint8_t *p)
 }
 
 /* Bytes of a tensor kept in a file beside the model: a plain file name in the model's own folder, nothing else. */
-static ot_status external(onnx_reader *r, const char *name, const Onnx__TensorProto *t, size_t want, void **bytes, const uint8_t **at)
+static ot_status external(onnx_reader *r, const char *name, const Onnx__TensorProto *t, size_t want, void **bytes)
 {
     const char *file = NULL;
     long long offset = 0, length = -1;
@@ -121,22 +122,27 @@ static ot_status external(onnx_reader *r, const char *name, const Onnx__TensorPr
         const char *key = t->external_data[k]->key, *value = t->external_data[k]->value;
         if (!key || !value) continue;
         if (!strcmp(key, "location")) file = value;
-        if (!strcmp(key, "offset")) sscanf(value, "%lld", &offset);
-        if (!strcmp(key, "length")) sscanf(value, "%lld", &length);
+        if (!strcmp(key, "offset")) offset = strtoll(value, NULL, 10);
+        if (!strcmp(key, "length")) length = strtoll(value, NULL, 10);
     }
     if (!file || !*file || strchr(file, '/') || strchr(file, '\\') || !strcmp(file, "..") || !strcmp(file, "."))
-        OT_FAIL(OT_E_UNSUPPORTED, "%s: tensor '%s' lies in '%s', want a plain file name in the model's own folder", r->path, name, file ? file : "");
-    if (!r->dir) OT_FAIL(OT_E_UNSUPPORTED, "%s: tensor '%s' lies in another file ('%s'), which is not allowed here", r->path, name, file);
-    char path[1200];
-    size_t n_bytes;
-    snprintf(path, sizeof path, "%s/%s", r->dir, file);
-    OT_TRY(ot__file_read(bytes, &n_bytes, path, (size_t)1 << 34));
-    if (offset < 0 || (size_t)offset > n_bytes || n_bytes - (size_t)offset < want || (length >= 0 && (size_t)length != want)) {
+        OT_FAIL(OT_E_UNSUPPORTED, "%s: tensor '%s' lies in '%.200s', want a plain file name in the model's own folder", r->path, name, file ? file : "");
+    if (!r->dir) OT_FAIL(OT_E_UNSUPPORTED, "%s: tensor '%s' lies in another file ('%.200s'), which is not allowed here", r->path, name, file);
+    char path[1400];
+    struct stat about;
+    snprintf(path, sizeof path, "%.1000s/%.300s", r->dir, file);
+    if (stat(path, &about) || !S_ISREG(about.st_mode)) OT_FAIL(OT_E_OPEN, "%s: no such file, where %s keeps tensor '%s'", path, r->path, name);
+    if (offset < 0 || offset > about.st_size || (size_t)(about.st_size - offset) < want || (length >= 0 && (size_t)length != want))
+        OT_FAIL(OT_E_FORMAT, "%s: tensor '%s' wants %zu bytes at %lld of a file of %lld (length said: %lld)", path, name, want, offset,
+                (long long)about.st_size, length);
+    if (!(*bytes = ot_alloc(want, 1))) OT_NOMEM(path, want);
+    FILE *f = fopen(path, "rb");
+    int good = f && !fseeko(f, (off_t)offset, SEEK_SET) && fread(*bytes, 1, want, f) == want;
+    if (f) fclose(f);
+    if (!good) {
         ot_free(*bytes);
-        *bytes = NULL;
-        OT_FAIL(OT_E_FORMAT, "%s: tensor '%s' wants %zu bytes at %lld of a file of %zu", path, name, want, offset, n_bytes);
+        OT_FAIL(OT_E_OPEN, "%s: cannot be read", path);
     }
-    *at = (const uint8_t *)*bytes + offset;
     return OT_OK;
 }
 
@@ -155,14 +161,13 @@ ot_status onnx__tensor(onnx_reader *r, const char *name, const Onnx__TensorProto
     if (!(want >= 0) || want != (is_external ? want : (double)brought) || want > 0x1p34)
         OT_FAIL(OT_E_FORMAT, "%s: tensor '%s' brings %zu bytes, want %.0f for its shape", r->path, name, brought, want);
     onnx_value *v = NULL;
-    OT_TRY(onnx__new_constant(r, &v, name, whole, (int)t->n_dims, t->dims));
-    if (is_external) {
-        void *bytes = NULL;
-        const uint8_t *at = NULL;
-        OT_TRY(external(r, name, t, (size_t)want, &bytes, &at));
-        from_raw(v, type, at);
-        ot_free(bytes);
-    } else if (t->has_raw_data) from_raw(v, type, t->raw_data.data);
+    void *bytes = NULL;
+    if (is_external) OT_TRY(external(r, name, t, (size_t)want, &bytes));
+    ot_status st = onnx__new_constant(r, &v, name, whole, (int)t->n_dims, t->dims);
+    if (st == OT_OK && is_external) from_raw(v, type, bytes);
+    ot_free(bytes);
+    if (st != OT_OK || is_external) return st;
+    if (t->has_raw_data) from_raw(v, type, t->raw_data.data);
     else
         for (int64_t k = 0; k < v->count; k++) {
             size_t j = (size_t)k;

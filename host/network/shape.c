@@ -72,12 +72,12 @@ ot_status ot__layer_shape(ot_layer *l, const ot_layer *a, const ot_layer *b)
         break;
     }
     case OT_OP_RESHAPE:
-        if (l->c < 1 || l->h < 1 || l->w < 1 || (int64_t)l->c * l->h > OT_MAX_ELEMENTS || (int64_t)l->c * l->h * l->w != in)
+        if (l->c < 1 || l->h < 1 || l->w < 1 || (int64_t)l->c * l->h > OT_MAX_IMAGE || (int64_t)l->c * l->h * l->w != in)
             BAD("layer '%s': reshape of %lld elements to (%d, %d, %d)", l->name, (long long)in, l->c, l->h, l->w);
         break;
     default: BAD("layer '%s': operation %d is not one of ot_op", l->name, (int)l->op);
     }
-    if ((int64_t)l->c * l->h > OT_MAX_ELEMENTS || (int64_t)l->c * l->h * l->w > OT_MAX_ELEMENTS)
-        BAD("layer '%s': output (%d, %d, %d), want at most %d elements", l->name, l->c, l->h, l->w, OT_MAX_ELEMENTS);
+    if ((int64_t)l->c * l->h > OT_MAX_IMAGE || (int64_t)l->c * l->h * l->w > OT_MAX_IMAGE)
+        BAD("layer '%s': output (%d, %d, %d), want at most %d elements", l->name, l->c, l->h, l->w, OT_MAX_IMAGE);
     return OT_OK;
 }
