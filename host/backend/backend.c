@@ -37,8 +37,7 @@ ot_status ot_backend_open(ot_backend **out, const char *name, const char **why)
         return st;
     }
     i->detail(be->ctx, be->detail, sizeof be->detail);
-    snprintf(be->why, sizeof be->why, "%s (%.200s): %s", i->name, be->detail,
-             strcmp(name, "auto") ? "asked for" : "the fastest in this build that this machine can run");
+    snprintf(be->why, sizeof be->why, "%s (%s)", strcmp(name, "auto") ? "asked for" : "the fastest in this build", be->detail);
     if (why) *why = be->why;
     *out = be;
     return OT_OK;
