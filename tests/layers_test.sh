@@ -38,6 +38,6 @@ while IFS=: read -r file line; do
 done < <(grep -nE '^ *#include "' -r host include/ohmtrim kernels models --include='*.[ch]' | sed -E 's/:[0-9]+:/:/')
 if git grep -nE 'ffast-math|-Ofast' -- '*.mk' Makefile '*.c' '*.h' | grep -vE 'never|[Nn]o -ffast' ; then echo 'FAIL: fast maths'; f=$((f + 1)); else p=$((p + 1)); fi
 if git grep -nE '\b(malloc|calloc|realloc|strdup)\(' -- 'host/*.c' 'models/*.c' | grep -v host/base/memory.c; then echo 'FAIL: host memory not through ot_alloc'; f=$((f + 1)); else p=$((p + 1)); fi
-if git grep -nE '\b(printf|exit|abort)\(' -- 'host/*.c' 'models/*.c' | grep -vE 'base/(status|progress)\.c|f?snprintf|vsnprintf'; then echo 'FAIL: the library prints or exits'; f=$((f + 1)); else p=$((p + 1)); fi
+if git grep -nE '\b(printf|exit|abort)\(' -- 'host/*.c' 'models/*.c' | grep -vE 'base/(status|progress)\.c|f?snprintf|vsnprintf|"[^"]*printf\('; then echo 'FAIL: the library prints or exits'; f=$((f + 1)); else p=$((p + 1)); fi
 echo "$p passed, $f failed, 0 skipped"
 [ $f = 0 ]
