@@ -84,7 +84,7 @@ $(B)/onnx.pb-c.h: $(B)/onnx.pb-c.c ;
 $(B)/onnx.pb-c.o: $(B)/onnx.pb-c.c
 	@echo '  cc $(notdir $<)'
 	$(Q)$(CC) -std=c11 $(OPT) $(SAN) -fPIC -I$(B) -c -o $@ $<
-$(call obj,$(filter host/network/%,$(LIB_SRC))): | $(B)/onnx.pb-c.c
+$(call obj,$(filter host/network/%,$(LIB_SRC)) $(TEST_SRC)): | $(B)/onnx.pb-c.c
 
 $(B)/%.o: %.c
 	@mkdir -p $(dir $@)
