@@ -58,5 +58,6 @@ ot_status cli_open_backend(const cli_common *c, ot_backend **be);         /* say
 
 /* Gains and offsets (L each) from what `tune --json` prints, or from an npz with arrays gain and offset; checked. */
 ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, const char *path);
+ot_status cli_parse_knobs(float *gain, float *offset, int n, const void *bytes, size_t n_bytes, const char *path);
 
 #endif

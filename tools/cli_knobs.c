@@ -46,15 +46,11 @@ done:
     return st;
 }
 
-ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, const char *path)
+ot_status cli_parse_knobs(float *gain, float *offset, int n, const void *bytes, size_t n_bytes, const char *path)
 {
-    void *bytes = NULL;
-    size_t n_bytes = 0;
-    int n = ot_network_relus(net);
     cJSON *root = NULL;
     ot_npz *z = NULL;
-    ot_status st = ot__file_read(&bytes, &n_bytes, path, (size_t)16 << 20);
-    if (st != OT_OK) return st;
+    ot_status st = OT_OK;
     if (n_bytes >= 2 && !memcmp(bytes, "PK", 2)) {
         OT_TRY_TO(done, st, ot_npz_parse(&z, bytes, n_bytes, path));
         OT_TRY_TO(done, st, from_npz(gain, z, "gain", n, path));
@@ -63,7 +59,7 @@ ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, cons
         const char *end = NULL;
         root = cJSON_ParseWithLengthOpts(bytes, n_bytes, &end, 0);
         if (!cJSON_IsObject(root))
-            OT_FAIL_TO(done, st, OT_E_FORMAT, "%s: not a JSON object (byte %zu), want gain[] and offset[]", path, end ? (size_t)(end - (char *)bytes) : 0);
+            OT_FAIL_TO(done, st, OT_E_FORMAT, "%s: not a JSON object (byte %zu), want gain[] and offset[]", path, end ? (size_t)(end - (const char *)bytes) : 0);
         OT_TRY_TO(done, st, from_json(gain, root, "gain", n, path));
         OT_TRY_TO(done, st, from_json(offset, root, "offset", n, path));
     }
@@ -72,6 +68,15 @@ ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, cons
 done:
     ot_npz_close(z);
     cJSON_Delete(root);
+    return st;
+}
+
+ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, const char *path)
+{
+    void *bytes = NULL;
+    size_t n_bytes = 0;
+    ot_status st = ot__file_read(&bytes, &n_bytes, path, (size_t)16 << 20);
+    if (st == OT_OK) st = cli_parse_knobs(gain, offset, ot_network_relus(net), bytes, n_bytes, path);
     ot_free(bytes);
     return st;
 }
