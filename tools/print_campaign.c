@@ -151,14 +151,18 @@ static ot_status print_comparisons(const ot_campaign_results *r)
 ot_status print_campaign(const char *db_path, int json)
 {
     ot_campaign_results *r;
+    ot_campaign_spec spec;
     char digest[65];
     ot_status st = ot_campaign_results_read(&r, db_path);
     if (st != OT_OK) return st;
     st = ot_campaign_digest(db_path, digest);
+    if (st == OT_OK) st = ot_campaign_spec_stored(&spec, db_path);
     if (st == OT_OK && json) st = print_json(r, digest);
     else if (st == OT_OK) {
         printf("%s: %d of %d chips done: casebook %d of %d, evaluation %d of %d; %d failed\n", db_path, r->done, r->chips, r->casebook_done,
                r->casebook_chips, r->evaluate_done, r->evaluate_chips, r->failed);
+        if (spec.tune.steps) printf("schedule of exhaustive and subset: %d Adam steps of %d images\n", spec.tune.steps, spec.tune.minibatch);
+        else printf("schedule of exhaustive and subset: %g epochs in minibatches of %d images\n", spec.tune.epochs, spec.tune.minibatch);
         if (r->images) printf("ideal accuracy %.2f %% of %lld test images\n", 100 * (double)r->ideal / (double)r->images, (long long)r->images);
         if (r->n) {
             print_yields(r);

@@ -2,53 +2,31 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "campaign/store.h"
+#include "campaign/text.h"
 #include "ohmtrim/array.h"
 #include "ohmtrim/campaign.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* A text that grows. */
-typedef struct text { char *bytes; size_t n, room; } text;
-
-static ot_status add(text *t, const char *fmt, ...)
+static ot_status add_quoted(ot_text *t, const char *value)
 {
-    for (;;) {
-        va_list ap;
-        va_start(ap, fmt);
-        int n = vsnprintf(t->bytes ? t->bytes + t->n : NULL, t->room - t->n, fmt, ap);
-        va_end(ap);
-        if (t->n + (size_t)n < t->room) {
-            t->n += (size_t)n;
-            return OT_OK;
-        }
-        size_t room = 2 * t->room + (size_t)n + 4096;
-        char *more = ot_realloc(t->bytes, room, 1);
-        if (!more) OT_NOMEM("a table", room);
-        t->bytes = more;
-        t->room = room;
-    }
-}
-
-static ot_status add_quoted(text *t, const char *value)
-{
-    OT_TRY(add(t, "\""));
-    for (; *value; value++) OT_TRY(add(t, *value == '"' ? "\"\"" : "%c", *value));
-    return add(t, "\"");
+    OT_TRY(ot__text_add(t, "\""));
+    for (; *value; value++) OT_TRY(ot__text_add(t, *value == '"' ? "\"\"" : "%c", *value));
+    return ot__text_add(t, "\"");
 }
 
 /* Blobs of floats as numbers with a space between; nine digits give a float back. */
-static ot_status add_floats(text *t, sqlite3_stmt *stmt, int i)
+static ot_status add_floats(ot_text *t, sqlite3_stmt *stmt, int i)
 {
     const char *bytes = sqlite3_column_blob(stmt, i);
     size_t n = (size_t)sqlite3_column_bytes(stmt, i) / sizeof(float);
     for (size_t k = 0; k < n; k++) {
         float v;
         memcpy(&v, bytes + k * sizeof v, sizeof v);
-        OT_TRY(add(t, "%s%.9g", k ? " " : "", (double)v));
+        OT_TRY(ot__text_add(t, "%s%.9g", k ? " " : "", (double)v));
     }
     return OT_OK;
 }
@@ -56,27 +34,27 @@ static ot_status add_floats(text *t, sqlite3_stmt *stmt, int i)
 static ot_status write_query(ot_store *s, const char *path, const char *sql)
 {
     sqlite3_stmt *stmt;
-    text t = {0};
+    ot_text t = {0};
     int more;
     OT_TRY(ot__store_ask(&stmt, s, sql, ""));
     int columns = sqlite3_column_count(stmt);
     ot_status st = OT_OK;
-    for (int i = 0; st == OT_OK && i < columns; i++) st = add(&t, "%s%s", i ? "," : "", sqlite3_column_name(stmt, i));
-    if (st == OT_OK) st = add(&t, "\n");
+    for (int i = 0; st == OT_OK && i < columns; i++) st = ot__text_add(&t, "%s%s", i ? "," : "", sqlite3_column_name(stmt, i));
+    if (st == OT_OK) st = ot__text_add(&t, "\n");
     if (st == OT_OK) st = ot__store_next(s, stmt, &more);
     while (st == OT_OK && more) {
         for (int i = 0; st == OT_OK && i < columns; i++) {
-            if (i) st = add(&t, ",");
+            if (i) st = ot__text_add(&t, ",");
             if (st != OT_OK) break;
             switch (sqlite3_column_type(stmt, i)) {
-            case SQLITE_INTEGER: st = add(&t, "%lld", (long long)sqlite3_column_int64(stmt, i)); break;
-            case SQLITE_FLOAT: st = add(&t, "%.17g", sqlite3_column_double(stmt, i)); break;
+            case SQLITE_INTEGER: st = ot__text_add(&t, "%lld", (long long)sqlite3_column_int64(stmt, i)); break;
+            case SQLITE_FLOAT: st = ot__text_add(&t, "%.17g", sqlite3_column_double(stmt, i)); break;
             case SQLITE_TEXT: st = add_quoted(&t, (const char *)sqlite3_column_text(stmt, i)); break;
             case SQLITE_BLOB: st = add_floats(&t, stmt, i); break;
             default: break;                                          /* NULL: an empty field */
             }
         }
-        if (st == OT_OK) st = add(&t, "\n");
+        if (st == OT_OK) st = ot__text_add(&t, "\n");
         if (st == OT_OK) st = ot__store_next(s, stmt, &more);
     }
     sqlite3_finalize(stmt);
@@ -88,16 +66,16 @@ static ot_status write_query(ot_store *s, const char *path, const char *sql)
 static ot_status write_summary(const char *db_path, const char *path)
 {
     ot_campaign_results *r;
-    text t = {0};
+    ot_text t = {0};
     OT_TRY(ot_campaign_results_read(&r, db_path));
-    ot_status st = add(&t, "drop,rule,threshold,flagged,knobs,yield,low,high,accuracy,images_per_flagged_chip,seconds_per_flagged_chip\n");
+    ot_status st = ot__text_add(&t, "drop,rule,threshold,flagged,knobs,yield,low,high,accuracy,images_per_flagged_chip,seconds_per_flagged_chip\n");
     for (int d = 0; d <= 80 && r->n; d++) {
         ot_yield y;
         ot_campaign_yield(&y, r, d * 0.0025);
         for (int e = 0; e <= r->n_tuners && st == OT_OK; e++) {
-            st = add(&t, "%g,oracle,%.9g,%d,%s,%.9g,%.9g,%.9g,%.9g,", y.drop, y.threshold, y.flagged, e ? ot_tuner_name(r->tuners[e - 1]) : "untuned",
+            st = ot__text_add(&t, "%g,oracle,%.9g,%d,%s,%.9g,%.9g,%.9g,%.9g,", y.drop, y.threshold, y.flagged, e ? ot_tuner_name(r->tuners[e - 1]) : "untuned",
                      y.yield[e].value, y.yield[e].low, y.yield[e].high, y.accuracy[e]);
-            if (st == OT_OK) st = e && y.flagged ? add(&t, "%.9g,%.9g\n", y.images[e], y.seconds[e]) : add(&t, ",\n");
+            if (st == OT_OK) st = e && y.flagged ? ot__text_add(&t, "%.9g,%.9g\n", y.images[e], y.seconds[e]) : ot__text_add(&t, ",\n");
         }
     }
     if (st == OT_OK) st = ot__file_write(path, t.bytes, t.n);
@@ -139,7 +117,7 @@ static ot_status add_array(ot_npz_writer *z, ot_store *s, const char *name, ot_t
     sqlite3_stmt *stmt;
     int more;
     int64_t rows = 0, width = -1;
-    text t = {0};
+    ot_text t = {0};
     OT_TRY(ot__store_ask(&stmt, s, sql, tuner ? "t" : "", tuner));
     ot_status st = ot__store_next(s, stmt, &more);
     for (; st == OT_OK && more; rows++) {
@@ -150,15 +128,7 @@ static ot_status add_array(ot_npz_writer *z, ot_store *s, const char *name, ot_t
         if (width >= 0 && n != width) OT_FAIL_TO(done, st, OT_E_FORMAT, "%s: %s: row %lld has %lld bytes, want %lld", ot__store_path(s), name,
                                                  (long long)rows, (long long)n, (long long)width);
         width = n;
-        if (t.n + (size_t)n > t.room) {
-            size_t room = 2 * t.room + (size_t)n + 4096;
-            char *larger = ot_realloc(t.bytes, room, 1);
-            if (!larger) OT_FAIL_TO(done, st, OT_E_NOMEM, "%s: no memory for %zu bytes", name, room);
-            t.bytes = larger;
-            t.room = room;
-        }
-        memcpy(t.bytes + t.n, bytes, (size_t)n);
-        t.n += (size_t)n;
+        OT_TRY_TO(done, st, ot__text_bytes(&t, bytes, (size_t)n));
         st = ot__store_next(s, stmt, &more);
     }
     if (st == OT_OK) {

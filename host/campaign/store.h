@@ -2,7 +2,7 @@
 #ifndef OT_CAMPAIGN_STORE_H
 #define OT_CAMPAIGN_STORE_H
 
-#include "ohmtrim/base.h"
+#include "ohmtrim/campaign.h"
 
 #include <sqlite3.h>
 
@@ -34,6 +34,9 @@ ot_status ot__store_int(int64_t *out, ot_store *s, int64_t otherwise, const char
 
 ot_status ot__store_begin(ot_store *s);        /* a transaction that writes */
 ot_status ot__store_end(ot_store *s, ot_status st);      /* commits if st is OT_OK, else rolls back and gives st */
+
+/* The stored spec; keys that are not there keep their defaults. */
+ot_status ot__store_spec(ot_campaign_spec *spec, ot_store *s);
 
 extern const char ot__store_schema[];          /* schema.c */
 

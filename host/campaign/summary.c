@@ -23,11 +23,40 @@ void ot_campaign_results_free(ot_campaign_results *r)
     ot_free(r);
 }
 
+ot_status ot__store_spec(ot_campaign_spec *spec, ot_store *s)
+{
+    sqlite3_stmt *stmt;
+    int more;
+    ot_campaign_spec_defaults(spec);
+    OT_TRY(ot__store_ask(&stmt, s, "SELECT key, value FROM spec WHERE role IN ('fixed', 'grows', 'place') AND key NOT LIKE '%.sha256'", ""));
+    ot_status st = ot__store_next(s, stmt, &more);
+    while (st == OT_OK && more) {
+        st = ot_campaign_spec_set(spec, (const char *)sqlite3_column_text(stmt, 0), (const char *)sqlite3_column_text(stmt, 1));
+        if (st != OT_OK) ot__fail_prefix(st = OT_E_FORMAT, "%s: table spec: ", ot__store_path(s));
+        else st = ot__store_next(s, stmt, &more);
+    }
+    sqlite3_finalize(stmt);
+    return st;
+}
+
+ot_status ot_campaign_spec_stored(ot_campaign_spec *spec, const char *db_path)
+{
+    ot_store *s;
+    OT_TRY(ot__store_open(&s, db_path));
+    ot_status st = ot__store_spec(spec, s);
+    ot__store_close(s);
+    return st;
+}
+
 static ot_status read_counts(ot_campaign_results *r, ot_store *s)
 {
+    ot_campaign_spec spec;
+    OT_TRY(ot__store_spec(&spec, s));
+    r->casebook_chips = spec.casebook_chips;
+    r->evaluate_chips = spec.chips;
+    r->n_tuners = spec.n_tuners;
+    memcpy(r->tuners, spec.tuners, sizeof r->tuners);
     const struct { int *out; const char *sql; } rows[] = {
-        {&r->casebook_chips, "SELECT CAST(value AS INTEGER) FROM spec WHERE key = 'casebook_chips'"},
-        {&r->evaluate_chips, "SELECT CAST(value AS INTEGER) FROM spec WHERE key = 'chips'"},
         {&r->casebook_done, "SELECT done FROM progress WHERE role = 'casebook'"},
         {&r->evaluate_done, "SELECT done FROM progress WHERE role = 'evaluate'"},
         {&r->failed, "SELECT sum(failed) FROM progress"},
@@ -40,22 +69,6 @@ static ot_status read_counts(ot_campaign_results *r, ot_store *s)
     r->chips = r->casebook_chips + r->evaluate_chips;
     OT_TRY(ot__store_int(&r->images, s, 0, "SELECT images FROM ideal", ""));
     return ot__store_int(&r->ideal, s, 0, "SELECT correct FROM ideal", "");
-}
-
-static ot_status read_tuners(ot_campaign_results *r, ot_store *s)
-{
-    sqlite3_stmt *stmt;
-    int more;
-    ot_campaign_spec spec;
-    ot_campaign_spec_defaults(&spec);
-    OT_TRY(ot__store_ask(&stmt, s, "SELECT value FROM spec WHERE key = 'tuners'", ""));
-    ot_status st = ot__store_next(s, stmt, &more);
-    if (st == OT_OK && more) st = ot_campaign_spec_set(&spec, "tuners", (const char *)sqlite3_column_text(stmt, 0));
-    sqlite3_finalize(stmt);
-    OT_TRY(st);
-    r->n_tuners = spec.n_tuners;
-    memcpy(r->tuners, spec.tuners, sizeof r->tuners);
-    return OT_OK;
 }
 
 /* A chip counts once every tuner of the campaign has run on it, or if it failed. */
@@ -111,7 +124,6 @@ ot_status ot_campaign_results_read(ot_campaign_results **out, const char *db_pat
     OT_TRY_TO(done, st, ot__store_open(&s, db_path));
     OT_TRY_TO(done, st, ot__store_do(s, "BEGIN", ""));         /* one view of the file while a run writes */
     OT_TRY_TO(done, st, read_counts(r, s));
-    OT_TRY_TO(done, st, read_tuners(r, s));
     size_t n = (size_t)r->evaluate_done, nt = n * (size_t)r->n_tuners;
     r->chip = ot_alloc(n, sizeof *r->chip);
     r->delta_sys = ot_alloc(n, sizeof *r->delta_sys);

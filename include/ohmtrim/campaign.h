@@ -47,6 +47,8 @@ ot_status ot_campaign_spec_read(ot_campaign_spec *spec, const char *yaml_path);
 ot_status ot_campaign_spec_set(ot_campaign_spec *spec, const char *key, const char *value);
 /* All of it as YAML that ot_campaign_spec_read reads back; freed with ot_free. */
 ot_status ot_campaign_spec_text(char **out, const ot_campaign_spec *spec);
+/* The spec that a campaign's database holds. */
+ot_status ot_campaign_spec_stored(ot_campaign_spec *spec, const char *db_path);
 
 typedef enum ot_phase { OT_PHASE_BOTH, OT_PHASE_CASEBOOK, OT_PHASE_EVALUATE } ot_phase;
 
