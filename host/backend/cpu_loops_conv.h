@@ -70,6 +70,25 @@ FORCE_INLINE void core(const job *j, const float *x, const float *w, float *out,
     for (int q = 0; q < Q; q++) finish(j, acc[q], oc + q * (int)bo, out + (size_t)q * c->dst.block, P);
 }
 
+/* The picture a network starts with: one output block, C channels in one thin block, pixels S floats apart, both known. */
+FORCE_INLINE void core_thin(const job *j, const float *x, const float *w, float *out, int oc, const int P, const int C, const size_t S)
+{
+    const size_t bo = (size_t)j->c->dst.b;
+    vec acc[16];
+#pragma GCC unroll 16
+    for (int p = 0; p < P; p++) acc[p] = (vec){0};
+    for (int t = 0; t < j->f->taps; t++) {
+        const float *xt = x + j->f->tap_src[t];
+#pragma GCC unroll 4
+        for (int i = 0; i < C; i++, w += bo) {
+            vec wt = LOAD(w);
+#pragma GCC unroll 16
+            for (int p = 0; p < P; p++) acc[p] += wt * xt[(size_t)p * S + (size_t)i];
+        }
+    }
+    finish(j, acc, oc, out, P);
+}
+
 FORCE_INLINE void core_depthwise(const job *j, const float *x, const float *w, float *out, int oc, const int P, const size_t xs)
 {
     vec acc[16];
@@ -90,6 +109,9 @@ typedef void core_fn(const job *j, const float *x, const float *w, float *out, i
     static void core_##P##_##Q(const job *j, const float *x, const float *w, float *out, int oc)                              \
     {                                                                                                                         \
         if (j->xs == OT_BLOCK) core(j, x, w, out, oc, P, Q, OT_BLOCK);                                                        \
+        else if (Q == 1 && P >= 7 && j->xs == 1 && j->c->src.b == 1) core_thin(j, x, w, out, oc, P, 1, 1);                    \
+        else if (Q == 1 && P >= 7 && j->xs == 2 && j->c->src.b == 1) core_thin(j, x, w, out, oc, P, 1, 2);                    \
+        else if (Q == 1 && P >= 7 && j->xs == 3 && j->c->src.b == 3) core_thin(j, x, w, out, oc, P, 3, 3);                    \
         else core(j, x, w, out, oc, P, Q, j->xs);                                                                             \
     }
 #define CORE_DW(P)                                                                                                            \
@@ -197,7 +219,7 @@ static void conv(const ot__cpu_conv *c, const float *src, const float *res, floa
             j.xs = c->flat ? c->src.image : (size_t)j.f->src_xstep * c->src.pixel;
             j.os = c->flat ? c->dst.image : (size_t)j.f->xstep * c->dst.pixel;
             for (int o = 0, q; o < c->dst.nb; o += q) {
-                q = c->depthwise ? 1 : blocks_at_once(c->dst.nb - o, c->flat ? n : j.f->nx);
+                q = c->depthwise || (c->src.b < OT_BLOCK && !c->flat) ? 1 : blocks_at_once(c->dst.nb - o, c->flat ? n : j.f->nx);
                 if (c->flat)
                     rows(&j, image, dst, o, c->depthwise ? 0 : q, n);
                 else
