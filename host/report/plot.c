@@ -25,30 +25,19 @@ static const char head[] =
     "set border 3 lc rgb '#444444'\n"
     "set tics nomirror out textcolor rgb '#222222'\n"
     "set grid lc rgb '#dddddd' lt 1 lw 0.7\n"
-    "set key noenhanced\n";
+    "set key noenhanced Left reverse opaque box lc rgb '#dddddd' spacing 1.2\n";
 
-/* Lines for all entries: column of entry e in the csv is `first` + e * `step`. */
-static ot_status add_curves(ot_text *t, const report *p, const char *csv, int first, int step, int bands)
+/* Lines for all entries: column of entry e in the csv is `first` + e * `step`; with bands, its interval in the two columns after it. */
+static ot_status add_curves(ot_text *t, const report *p, const char *csv, int first, int step)
 {
     int n = p->r->n_tuners;
     OT_TRY(ot__text_add(t, "plot "));
-    for (int e = 0; e <= n && bands; e++)
+    for (int e = 0; e <= n && step == 3; e++)
         OT_TRY(ot__text_add(t, "'%s' using 1:%d:%d with filledcurves fc rgb '%s' fs transparent solid 0.10 noborder notitle, \\\n     ", csv,
                             first + e * step + 1, first + e * step + 2, colours[e ? 1 + (int)p->r->tuners[e - 1] : 0]));
     for (int e = 0; e <= n; e++)
-        OT_TRY(ot__text_add(t, "'%s' using 1:%d with lines lw 2.5 dt %d lc rgb '%s' title '%s'%s", csv, first + e * step, e ? 1 + e % 4 : 1,
+        OT_TRY(ot__text_add(t, "'%s' using 1:%d with lines lw 2.5 dt %d lc rgb '%s' title '%s'%s", csv, first + e * step, e ? 1 + (e - 1) % 4 : 1,
                             colours[e ? 1 + (int)p->r->tuners[e - 1] : 0], report__name(p, e), e < n ? ", \\\n     " : "\n"));
-    return OT_OK;
-}
-
-/* Accuracies of one entry, in falling order. */
-static ot_status add_sorted(ot_text *t, const report *p)
-{
-    int n = p->r->n_tuners;
-    for (int e = 0; e <= n; e++)
-        OT_TRY(ot__text_add(t, "%s'< tail -n +2 chips.csv | cut -d, -f%d | sort -g -r' using (($0 + 0.5) * 100 / %d):1 with lines lw 2.5 dt %d"
-                               " lc rgb '%s' notitle%s", e ? "     " : "plot ", 3 + e, p->r->n, e ? 1 + e % 4 : 1,
-                            colours[e ? 1 + (int)p->r->tuners[e - 1] : 0], e < n ? ", \\\n" : "\n"));
     return OT_OK;
 }
 
@@ -59,15 +48,15 @@ static ot_status add_figure(ot_text *t, const report *p, const char *terminal, c
     OT_TRY(ot__text_add(t, "\nset terminal %s size 900,600\nset output 'yield.%s'\n", terminal, suffix));
     OT_TRY(ot__text_add(t, "set title \"Yield of %d chips (oracle rule, bands: 95 %% intervals)\" noenhanced\n", r->n));
     OT_TRY(ot__text_add(t, "set xlabel 'accuracy a chip may lose, points below the ideal %.1f %%'\nset ylabel 'yield, %% of chips'\n", ideal));
-    OT_TRY(ot__text_add(t, "set xrange [0:20]\nset yrange [0:100]\nset xtics 2\nset ytics 10\nset key bottom right opaque box lc rgb '#dddddd' spacing 1.2\n"));
-    OT_TRY(add_curves(t, p, "yield.csv", 3, 3, 1));
-    OT_TRY(ot__text_add(t, "\nset terminal %s size 1200,600\nset output 'accuracy.%s'\nset multiplot layout 1,2\n", terminal, suffix));
+    OT_TRY(ot__text_add(t, "set xrange [0:20]\nset yrange [0:100]\nset xtics 2\nset ytics 10\nset key bottom right\n"));
+    OT_TRY(add_curves(t, p, "yield.csv", 3, 3));
+    OT_TRY(ot__text_add(t, "\nset terminal %s size 1200,600\nset output 'accuracy.%s'\nset multiplot layout 1,2\nunset key\n", terminal, suffix));
     OT_TRY(ot__text_add(t, "set title 'Mean accuracy when chips below the threshold are tuned'\nset ylabel 'mean accuracy, %%'\n"
-                           "set yrange [*:%.4g]\nset ytics autofreq\nset key bottom left opaque box lc rgb '#dddddd' spacing 1.2\n", ideal + 0.5));
-    OT_TRY(add_curves(t, p, "accuracy.csv", 3, 1, 0));
-    OT_TRY(ot__text_add(t, "set title 'Every chip, untuned and tuned, best first'\nset xlabel 'chips, %%'\nset ylabel 'accuracy, %%'\nset xrange [0:100]\n"
-                           "set xtics 10\nset yrange [*:*]\n"));
-    OT_TRY(add_sorted(t, p));
+                           "set yrange [*:*]\nset ytics autofreq\n"));
+    OT_TRY(add_curves(t, p, "accuracy.csv", 3, 1));
+    OT_TRY(ot__text_add(t, "set title 'Every chip, untuned and tuned, best first'\nset xlabel 'chips, %%'\nset ylabel 'accuracy, %%'\n"
+                           "set xrange [0:100]\nset xtics 10\nset key bottom left\n"));
+    OT_TRY(add_curves(t, p, "sorted.csv", 2, 1));
     return ot__text_add(t, "unset multiplot\nunset output\n");
 }
 

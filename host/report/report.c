@@ -2,7 +2,8 @@
  *
  *     yield.csv      a row a threshold: drop and flagged chips, then for each tuner yield and its interval
  *     accuracy.csv   a row a threshold: mean accuracy with each tuner
- *     chips.csv      a row an evaluation chip: accuracy untuned and with each tuner */
+ *     chips.csv      a row an evaluation chip: accuracy untuned and with each tuner
+ *     sorted.csv     the same columns, each sorted by itself, best first, against the share of chips */
 #include "report/report.h"
 
 #include "base/fail.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -51,22 +53,52 @@ static ot_status accuracy_table(ot_text *t, const report *p)
     return ot__text_add(t, "\n");
 }
 
+static int64_t correct(const ot_campaign_results *r, int i, int e)
+{
+    return e ? r->tuned[(size_t)i * (size_t)r->n_tuners + (size_t)(e - 1)] : r->untuned[i];
+}
+
 static ot_status chip_table(ot_text *t, const report *p)
 {
     const ot_campaign_results *r = p->r;
     OT_TRY(ot__text_add(t, "chip,delta_sys"));
     for (int e = 0; e <= r->n_tuners; e++) OT_TRY(ot__text_add(t, ",%s", report__name(p, e)));
     for (int i = 0; i < r->n; i++) {
-        OT_TRY(ot__text_add(t, "\n%u,%.9g,%.9g", r->chip[i], r->delta_sys[i], 100 * (double)r->untuned[i] / (double)r->images));
-        for (int k = 0; k < r->n_tuners; k++)
-            OT_TRY(ot__text_add(t, ",%.9g", 100 * (double)r->tuned[(size_t)i * (size_t)r->n_tuners + (size_t)k] / (double)r->images));
+        OT_TRY(ot__text_add(t, "\n%u,%.9g", r->chip[i], r->delta_sys[i]));
+        for (int e = 0; e <= r->n_tuners; e++) OT_TRY(ot__text_add(t, ",%.9g", 100 * (double)correct(r, i, e) / (double)r->images));
     }
     return ot__text_add(t, "\n");
 }
 
+static int falling(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+static ot_status sorted_table(ot_text *t, const report *p)
+{
+    const ot_campaign_results *r = p->r;
+    size_t n = (size_t)r->n, entries = (size_t)r->n_tuners + 1;
+    int64_t *column = ot_alloc(n * entries, sizeof *column);
+    if (!column) OT_NOMEM("sorted chips", n * entries * sizeof *column);
+    ot_status st = ot__text_add(t, "chips_percent");
+    for (size_t e = 0; e < entries; e++) {
+        for (size_t i = 0; i < n; i++) column[e * n + i] = correct(r, (int)i, (int)e);
+        qsort(column + e * n, n, sizeof *column, falling);
+        if (st == OT_OK) st = ot__text_add(t, ",%s", report__name(p, (int)e));
+    }
+    for (size_t i = 0; st == OT_OK && i < n; i++) {
+        st = ot__text_add(t, "\n%.9g", 100 * ((double)i + 0.5) / (double)n);
+        for (size_t e = 0; st == OT_OK && e < entries; e++) st = ot__text_add(t, ",%.9g", 100 * (double)column[e * n + i] / (double)r->images);
+    }
+    ot_free(column);
+    return st == OT_OK ? ot__text_add(t, "\n") : st;
+}
+
 static ot_status write_all(report *p)
 {
-    ot_text t = {0}, u = {0}, v = {0};
+    ot_text t = {0}, u = {0}, v = {0}, w = {0};
     if (!p->r->n || !p->r->images)
         OT_FAIL(OT_E_MISMATCH, "%s: no evaluation chip is finished yet, want one at least (`ohmtrim campaign run` goes on)", p->db_path);
     if (mkdir(p->dir, 0777) && errno != EEXIST) OT_FAIL(OT_E_WRITE, "%s: %s", p->dir, strerror(errno));
@@ -74,6 +106,7 @@ static ot_status write_all(report *p)
     OT_TRY(write_text(p, "yield.csv", &t, yield_table(&t, p)));
     OT_TRY(write_text(p, "accuracy.csv", &u, accuracy_table(&u, p)));
     OT_TRY(write_text(p, "chips.csv", &v, chip_table(&v, p)));
+    OT_TRY(write_text(p, "sorted.csv", &w, sorted_table(&w, p)));
     OT_TRY(report__plot(p));
     return report__page(p);
 }
