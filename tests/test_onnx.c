@@ -419,10 +419,12 @@ TEST what_is_not_supported_names_node_operator_and_opset(void)
         build_ints("p", "8", (int64_t[]){0, 0, 1, 1, 0, 0, 1, 1});
         REFUSED(OT_E_UNSUPPORTED, rows[i].words);
     }
-    on_x(6, "Relu", "x", "");
-    REFUSED(OT_E_UNSUPPORTED, "opset 6, want 7..25");
+    on_x(0, "Relu", "x", "");
+    REFUSED(OT_E_UNSUPPORTED, "opset 0, want 1..25");
+    on_x(6, "Dropout", "x", "");
+    REFUSED(OT_E_UNSUPPORTED, "node 'it' (Dropout, opset 6): this operator is read from opset 7 on");
     on_x(99, "Relu", "x", "");
-    REFUSED(OT_E_UNSUPPORTED, "opset 99, want 7..25");
+    REFUSED(OT_E_UNSUPPORTED, "opset 99, want 1..25");
     on_x(13, "IF", "x", "");
     build_last_node()->domain = (char *)(uintptr_t)"ohmtrim";
     REFUSED(OT_E_UNSUPPORTED, "node 'it' is 'IF' of domain 'ohmtrim'");

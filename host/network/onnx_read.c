@@ -12,7 +12,25 @@
 #include <string.h>
 
 /* The searches by name are linear: the limits keep a hostile file from taking minutes. */
-enum { OLDEST_OPSET = 7, NEWEST_OPSET = 25, MAX_NODES = 10000, MAX_NAMES = 50000 };
+enum { OLDEST_OPSET = 1, NEWEST_OPSET = 25, MAX_NODES = 10000, MAX_NAMES = 50000 };
+
+/* The oldest opset in which each operator means what onnx_fold.c and onnx_lower.c take it to mean (before: other attributes, or another
+ * broadcast).  Newer versions either only allow more types or are told apart there by what the node carries: attributes that became
+ * inputs (Clip 11, Pad 11 and 18, Slice 10, Squeeze and Unsqueeze 13, ReduceMean 18). */
+static const struct { const char *op; int oldest; } versions[] = {
+    {"Add", 7}, {"AveragePool", 1}, {"BatchNormalization", 7}, {"Cast", 6}, {"Clip", 6}, {"Concat", 4}, {"Constant", 1}, {"ConstantOfShape", 9},
+    {"Conv", 1}, {"Div", 7}, {"Dropout", 7}, {"Flatten", 1}, {"Gather", 1}, {"Gemm", 7}, {"GlobalAveragePool", 1}, {"Identity", 1}, {"MatMul", 1},
+    {"MaxPool", 1}, {"Mul", 7}, {"Pad", 2}, {"ReduceMean", 1}, {"Relu", 1}, {"Reshape", 5}, {"Shape", 1}, {"Slice", 1}, {"Squeeze", 1}, {"Sub", 7},
+    {"Transpose", 1}, {"Unsqueeze", 1},
+};
+
+static ot_status check_version(onnx_reader *r, const Onnx__NodeProto *node)
+{
+    for (size_t k = 0; k < sizeof versions / sizeof *versions; k++)
+        if (!strcmp(versions[k].op, node->op_type) && r->opset < versions[k].oldest)
+            NODE_FAIL(OT_E_UNSUPPORTED, "this operator is read from opset %d on", versions[k].oldest);
+    return OT_OK;
+}
 
 static ot_status find_opset(onnx_reader *r, const Onnx__ModelProto *m)
 {
@@ -109,7 +127,8 @@ static ot_status read_nodes(onnx_reader *r)
     for (size_t i = 0; i < g->n_node && st == OT_OK; i++) {
         int done = 0;
         if (!needed[i]) continue;
-        st = onnx__fold(r, g->node[i], &done);
+        st = check_version(r, g->node[i]);
+        if (st == OT_OK) st = onnx__fold(r, g->node[i], &done);
         if (st == OT_OK && !done) st = onnx__lower(r, g->node[i]);
     }
     ot_free(needed);
