@@ -104,6 +104,7 @@ static ot_status take_tuners(ot_campaign_spec *spec, const char *value)
         got[n++] = t;
         p += len + (p[len] == ',');
     }
+    if (!n) OT_FAIL(OT_E_RANGE, "tuners: none given, want one at least");
     spec->n_tuners = n;
     memcpy(spec->tuners, got, sizeof got);
     return OT_OK;
@@ -153,7 +154,7 @@ typedef struct texts {
 static const cyaml_schema_value_t name_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, CYAML_UNLIMITED)};
 static const cyaml_schema_field_t tune_fields[] = {TUNE_KEYS(TUNE_FIELD) CYAML_FIELD_END};
 static const cyaml_schema_field_t fields[] = {
-    KEYS(TEXT_FIELD) CYAML_FIELD_SEQUENCE("tuners", OPTIONAL, texts, tuners, &name_schema, 0, OT_TUNERS),
+    KEYS(TEXT_FIELD) CYAML_FIELD_SEQUENCE("tuners", OPTIONAL, texts, tuners, &name_schema, 1, OT_TUNERS),
     CYAML_FIELD_MAPPING_PTR("tune", OPTIONAL, texts, tune, tune_fields), CYAML_FIELD_END};
 static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, texts, fields)};
 
