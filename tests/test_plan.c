@@ -485,6 +485,27 @@ TEST networks_without_knobs_or_with_the_relu_last_run(const char *backend, int k
     PASS();
 }
 
+/* The only knob lies behind the residual: its gradient must still be found. */
+TEST a_knob_behind_the_residual_alone_has_a_gradient(void)
+{
+    check_rng   r = {1};
+    ot_network *net;
+    ot_backend *be;
+    ot_plan    *plan;
+    double      loss, gain = 0, offset = 0;
+    OK(ot_network_new(&net, "side", 3, 4, 4));
+    int a = net_relu(net, net_conv(net, &r, 0, 5, 3, 1, 1, 1, 1), INFINITY);
+    net_dense(net, &r, net_flatten(net, net_add(net, net_conv(net, &r, 0, 5, 1, 1, 0, 1, 1), a)), 4);
+    ot_data *data = net_data(net, 2, 5, 0);
+    OK(open_plan(&be, &plan, "ref", net, OT_PLAN_TUNE, 5));
+    OK(ot_plan_gradient(plan, data, NULL, 5, &loss, &gain, &offset));
+    ASSERT(fabs(gain) > 1e-6 && fabs(offset) > 1e-6);
+    close_plan(be, plan);
+    ot_data_free(data);
+    ot_network_free(net);
+    PASS();
+}
+
 /* --- training --- */
 
 TEST training_agrees_with_ref(const char *backend)
@@ -626,6 +647,7 @@ SUITE(test_plan)
     greatest_set_test_suffix("label_smoothing");
     RUN_TESTp(parameter_gradients_agree_with_finite_differences, 0.1);
     RUN_TEST(forward_tensors_share_memory);
+    RUN_TEST(a_knob_behind_the_residual_alone_has_a_gradient);
     RUN_TEST(moments_refuse_unusable_knobs);
     RUN_TEST(bad_input_is_named);
     RUN_TEST(a_chip_of_another_network_is_refused);

@@ -25,7 +25,7 @@ static ot_shape shape_of(const ot_plan *p, int i)
 
 static int readers(const ot_plan *p, int layer)
 {
-    int n = layer == p->logits;                                      /* the caller reads those */
+    int n = 0;
     for (int i = 1; i < p->n_tensors; i++) {
         const ot_layer *l = ot_network_layer(p->net, i);
         n += (l->in[0] == layer) + (l->in[1] == layer);
