@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { TILE = 128, MAX_RELUS = 64, CHECKED = 6, ROUNDS = 15 };
+enum { TILE = 128, MAX_RELUS = 64, CHECKED = 6, ROUNDS = 9 };
 
 static double cpu_seconds(void)                /* of this thread: what others do on the machine counts less */
 {
@@ -187,7 +187,7 @@ static int check(const ot_network *net, const ot_data *data, ot_conv_choice how,
 static int row(const ot_network *net, ot_conv_choice how)
 {
     static const char *const names[] = {"auto", "direct", "winograd"};
-    ot_data *data = random_images(net, 4 * TILE);
+    ot_data *data = random_images(net, 2 * TILE);
     double worst, us[2][ROUNDS], loss, gain[MAX_RELUS], offset[MAX_RELUS];
     if (!check(net, data, how, &worst)) {
         fprintf(stderr, "bench_plan: %s, %s: off by %g from ref\n", ot_network_name(net), names[how], worst);

@@ -287,8 +287,47 @@ TEST moving_steps_agree_with_ref(void)
     PASS();
 }
 
+/* Direct, Winograd, depthwise, dense by sgemm, batch norm, a move: opening fails at its n-th allocation, for every n, and leaves nothing. */
+TEST opening_survives_any_failed_allocation(void)
+{
+    float dummy = 0;
+    ot_layer conv = {.op = OT_OP_CONV, .name = "conv", .in_c = 32, .c = 32, .h = 6, .w = 6, .groups = 1, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .pt = 1, .pl = 1, .pb = 1, .pr = 1, .weight = &dummy};
+    ot_layer depthwise = conv, dense = {.op = OT_OP_DENSE, .name = "dense", .in_c = 600, .c = 520, .h = 1, .w = 1, .groups = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .weight = &dummy};
+    ot_layer norm = {.op = OT_OP_BATCH_NORM, .name = "bn", .c = 32, .crossbar = -1}, pad = {.op = OT_OP_PAD, .name = "pad", .crossbar = -1};
+    depthwise.groups = 32;
+    const ot_shape image = {32, 6, 6};
+    const ot_step steps[] = {
+        {.kind = OT_STEP_CONV, .layer = &conv, .in = image, .out = image, .res = -1},          {.kind = OT_STEP_CONV, .layer = &depthwise, .in = image, .out = image, .res = -1},
+        {.kind = OT_STEP_DENSE, .layer = &dense, .in = {600, 1, 1}, .out = {520, 1, 1}, .res = -1}, {.kind = OT_STEP_AFFINE, .layer = &norm, .affine = &norm, .in = image, .out = image, .res = -1, .batch = 1},
+        {.kind = OT_STEP_PAD, .layer = &pad, .in = image, .out = {64, 6, 6}, .res = -1}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        for (int how = OT_CONV_AUTO; how <= OT_CONV_WINOGRAD; how++) {
+            ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+            opt.use = steps[i].batch ? OT_PLAN_TRAIN : OT_PLAN_TUNE;
+            opt.conv = (ot_conv_choice)how;
+            size_t before = ot_memory_now().live;
+            for (size_t n = 1;; n++) {
+                void  *ctx, *op;
+                size_t bytes, scratch;
+                ot_memory_fail_at(n);
+                ot_status st = ot__backend_cpu.open(&ctx);
+                if (st == OT_OK) {
+                    st = ot__backend_cpu.step_open(ctx, &op, &steps[i], TILE, &opt, &bytes, &scratch);
+                    if (st == OT_OK) ot__backend_cpu.step_close(ctx, op);
+                    ot__backend_cpu.close(ctx);
+                }
+                ot_memory_fail_at(0);
+                ASSERT_EQ(before, ot_memory_now().live);
+                if (st == OT_OK) break;
+                ASSERT_EQ(OT_E_NOMEM, st);
+            }
+        }
+    PASS();
+}
+
 SUITE(test_cpu)
 {
+    RUN_TEST(opening_survives_any_failed_allocation);
     RUN_TEST(convolution_agrees_with_ref);
     RUN_TEST(winograd_agrees_with_ref);
     RUN_TEST(weight_gradients_agree_with_ref);

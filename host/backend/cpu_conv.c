@@ -56,13 +56,14 @@ static int wants_gemm(const ot__cpu_op *op)
 }
 
 /* oneDNN where it has this shape on this processor; op->dnnl stays NULL where it has not. */
-static void ask_dnnl(ot__cpu_op *op, int winograd)
+static ot_status ask_dnnl(ot__cpu_op *op, int winograd)
 {
     const ot_layer *l = op->step.layer;
     op->chunk = winograd && op->tile % 64 == 0 ? 64 : op->tile;
     ot__dnnl_shape s = {op->chunk, op->in.c, op->in.h, op->in.w, op->out.c, op->out.h, op->out.w, l->kh, l->kw, l->sh, l->sw, l->pt, l->pl, l->pb, l->pr};
-    if (ot__dnnl_conv_open(&op->dnnl, op->cpu->dnnl, &s, winograd, op->use != OT_PLAN_FORWARD, &op->bytes, &op->dnnl_scratch) != OT_OK) return;
-    op->algorithm = winograd ? "winograd" : "direct, oneDNN";
+    ot_status st = ot__dnnl_conv_open(&op->dnnl, op->cpu->dnnl, &s, winograd, op->use != OT_PLAN_FORWARD, &op->bytes, &op->dnnl_scratch);
+    if (st == OT_OK) op->algorithm = winograd ? "winograd" : "direct, oneDNN";
+    return st == OT_E_UNSUPPORTED ? OT_OK : st;
 }
 
 static ot_status floats(float **out, size_t n, size_t *bytes)
@@ -82,8 +83,8 @@ ot_status ot__cpu_conv_open(ot__cpu_op *op, const ot_plan_options *opt)
     OT_TRY(ot__cpu_conv_plan(&op->forward, back ? &op->back : NULL, &op->step, op->in, op->out, &op->bytes));
     OT_TRY(floats(&op->weight_scale, (size_t)op->out.c, &op->bytes));
     op->algorithm = op->forward.depthwise ? "depthwise" : "direct";
-    if (wants_winograd(op, opt->conv)) ask_dnnl(op, 1);
-    if (!op->dnnl && wants_dnnl_direct(op)) ask_dnnl(op, 0);
+    if (wants_winograd(op, opt->conv)) OT_TRY(ask_dnnl(op, 1));
+    if (!op->dnnl && wants_dnnl_direct(op)) OT_TRY(ask_dnnl(op, 0));
     if (op->dnnl) {
         OT_TRY(floats(&op->plain, (size_t)op->out.c * (size_t)inputs_of(op) * (size_t)taps_of(op), &op->bytes));
         op->dnnl_scratch = (op->dnnl_scratch + 63) / 64 * 64;

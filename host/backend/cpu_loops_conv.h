@@ -120,13 +120,26 @@ typedef void core_fn(const job *j, const float *x, const float *w, float *out, i
         if (j->xs == OT_BLOCK) core_depthwise(j, x, w, out, oc, P, OT_BLOCK);                                                 \
         else core_depthwise(j, x, w, out, oc, P, j->xs);                                                                      \
     }
+/* Under a sanitizer every access is a call: a few cores are enough, and compile in seconds. */
+#if defined __SANITIZE_ADDRESS__ || OT_LANES == 1
+#define FEW_CORES 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+#define FEW_CORES 1
+#endif
+#endif
+
 CORE(1, 1) CORE(2, 1) CORE(3, 1) CORE(4, 1)
-CORE_DW(1) CORE_DW(2) CORE_DW(3) CORE_DW(4) CORE_DW(5) CORE_DW(6) CORE_DW(7) CORE_DW(8)
-static core_fn *const depthwise_cores[] = {depthwise_1, depthwise_2, depthwise_3, depthwise_4, depthwise_5, depthwise_6, depthwise_7, depthwise_8};
-#if OT_LANES == 1
+CORE_DW(1) CORE_DW(2) CORE_DW(3) CORE_DW(4)
+#ifdef FEW_CORES
+enum { LONGEST_DW = 4 };
+static core_fn *const depthwise_cores[] = {depthwise_1, depthwise_2, depthwise_3, depthwise_4};
 static core_fn *const cores[4][14] = {{core_1_1, core_2_1, core_3_1, core_4_1}};
 static const int longest[4] = {4, 0, 0, 0};
 #else
+enum { LONGEST_DW = 8 };
+CORE_DW(5) CORE_DW(6) CORE_DW(7) CORE_DW(8)
+static core_fn *const depthwise_cores[] = {depthwise_1, depthwise_2, depthwise_3, depthwise_4, depthwise_5, depthwise_6, depthwise_7, depthwise_8};
 CORE(5, 1) CORE(6, 1) CORE(7, 1) CORE(8, 1)
 CORE(1, 2) CORE(2, 2) CORE(3, 2) CORE(4, 2) CORE(5, 2) CORE(6, 2)
 #if OT_LANES < 16
@@ -157,7 +170,7 @@ static int blocks_at_once(int left, int pixels)
 FORCE_INLINE void row(const job *j, const float *x, const float *w, float *out, int oc, int pixels, int Q)
 {
     core_fn *const *table = Q ? cores[Q - 1] : depthwise_cores;
-    int most = Q ? longest[Q - 1] : 8, pieces = (pixels + most - 1) / most;
+    int most = Q ? longest[Q - 1] : LONGEST_DW, pieces = (pixels + most - 1) / most;
     for (int i = 0; i < pieces; i++) {
         int p = pixels / pieces + (i < pixels % pieces);
         for (int l = 0; l < j->c->dst.b; l += OT_LANES) table[p - 1](j, x + (Q ? 0 : l), w + l, out + l, oc + l);

@@ -17,7 +17,7 @@ ot_status ot__dnnl_open(ot__dnnl **out);
 void      ot__dnnl_close(ot__dnnl *lib);
 void      ot__dnnl_detail(char *text, size_t n);          /* "oneDNN 2.6.3 avx512_core" */
 
-/* Winograd or direct; `back`: with the gradient to the input.  OT_E_LIBRARY if oneDNN will not do this shape that way here. */
+/* Winograd or direct; `back`: with the gradient to the input.  OT_E_UNSUPPORTED if oneDNN does not do this shape that way here. */
 ot_status ot__dnnl_conv_open(ot__dnnl_conv **out, ot__dnnl *lib, const ot__dnnl_shape *s, int winograd, int back, size_t *bytes, size_t *scratch);
 void      ot__dnnl_conv_close(ot__dnnl_conv *c);
 ot_status ot__dnnl_conv_load(ot__dnnl_conv *c, const float *weight);

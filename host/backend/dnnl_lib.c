@@ -26,15 +26,24 @@ struct ot__dnnl_conv {
     pass          forward, data;
 };
 
-#define TRY(CALL)                                                                                                      \
-    do {                                                                                                               \
-        dnnl_status_t s_ = (CALL);                                                                                     \
-        if (s_ != dnnl_success) OT_FAIL(OT_E_LIBRARY, "oneDNN: %s gave status %d, want 0", #CALL, (int)s_);            \
+static ot_status failed(const char *call, dnnl_status_t s)
+{
+    ot_status st = s == dnnl_out_of_memory ? OT_E_NOMEM : s == dnnl_unimplemented ? OT_E_UNSUPPORTED : OT_E_LIBRARY;
+    OT_FAIL(st, "oneDNN: %s gave status %d, want 0", call, (int)s);
+}
+
+#define TRY(CALL)                                                    \
+    do {                                                             \
+        dnnl_status_t s_ = (CALL);                                   \
+        if (s_ != dnnl_success) return failed(#CALL, s_);            \
     } while (0)
-#define TRY_TO(LABEL, ST, CALL)                                                                                        \
-    do {                                                                                                               \
-        dnnl_status_t s_ = (CALL);                                                                                     \
-        if (s_ != dnnl_success) OT_FAIL_TO(LABEL, ST, OT_E_LIBRARY, "oneDNN: %s gave status %d, want 0", #CALL, (int)s_); \
+#define TRY_TO(LABEL, ST, CALL)                                      \
+    do {                                                             \
+        dnnl_status_t s_ = (CALL);                                   \
+        if (s_ != dnnl_success) {                                    \
+            (ST) = failed(#CALL, s_);                                \
+            goto LABEL;                                              \
+        }                                                            \
     } while (0)
 
 /* OpenMP's number of threads is a setting of the calling thread: one while oneDNN works, then as it was. */
@@ -157,7 +166,7 @@ ot_status ot__dnnl_conv_open(ot__dnnl_conv **out, ot__dnnl *lib, const ot__dnnl_
     *scratch = 0;
     if (dnnl_primitive_attr_create(&attr) != dnnl_success) {
         ot_free(c);
-        OT_FAIL(OT_E_LIBRARY, "oneDNN: no memory for attributes");
+        OT_FAIL(OT_E_NOMEM, "oneDNN: no memory for attributes");
     }
     omp o = one_thread();
     ot_status st = passes_make(c, s, winograd, back, attr, bytes, scratch);
@@ -176,8 +185,7 @@ static ot_status load(ot__dnnl_conv *c, pass *p, const float *weight)
     if (s == dnnl_success) s = dnnl_primitive_execute(p->reorder, c->lib->stream, 2, args);
     if (s == dnnl_success) s = dnnl_stream_wait(c->lib->stream);
     as_it_was(o);
-    if (s != dnnl_success) OT_FAIL(OT_E_LIBRARY, "oneDNN: reordering weights gave status %d, want 0", (int)s);
-    return OT_OK;
+    return s == dnnl_success ? OT_OK : failed("reordering weights", s);
 }
 
 ot_status ot__dnnl_conv_load(ot__dnnl_conv *c, const float *weight)
@@ -196,8 +204,7 @@ static ot_status run(ot__dnnl_conv *c, pass *p, const float *src, const float *d
     if (s == dnnl_success) s = dnnl_primitive_execute(p->run, c->lib->stream, 4, args);
     if (s == dnnl_success) s = dnnl_stream_wait(c->lib->stream);
     as_it_was(o);
-    if (s != dnnl_success) OT_FAIL(OT_E_LIBRARY, "oneDNN: a convolution gave status %d, want 0", (int)s);
-    return OT_OK;
+    return s == dnnl_success ? OT_OK : failed("a convolution", s);
 }
 
 ot_status ot__dnnl_conv_forward(ot__dnnl_conv *c, const float *src, float *dst, void *scratch)
@@ -215,8 +222,7 @@ ot_status ot__dnnl_sgemm(int m, int n, int k, const float *a, const float *b, fl
     omp o = one_thread();
     dnnl_status_t s = dnnl_sgemm('N', 'N', m, n, k, 1.0f, a, k, b, n, 0.0f, c, n);
     as_it_was(o);
-    if (s != dnnl_success) OT_FAIL(OT_E_LIBRARY, "oneDNN: sgemm %d x %d x %d gave status %d, want 0", m, n, k, (int)s);
-    return OT_OK;
+    return s == dnnl_success ? OT_OK : failed("sgemm", s);
 }
 #else
 typedef int ot__dnnl_lib_is_for_builds_with_it;      /* an empty file is not C */
