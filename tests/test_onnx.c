@@ -60,7 +60,7 @@ TEST golden_network_gives_its_logits_on_every_backend(void)
     PASS();
 }
 
-/* The 64 logits of a real exporter's file; 9,173 of 10,000 right is bench/bench_resnet's business. */
+/* The 64 logits of a real exporter's file (all 10,000 images: docs/onnx.md says what was measured). */
 TEST resnet20_gives_its_stored_logits(const char *file)
 {
     char path[1100];
