@@ -590,6 +590,38 @@ TEST normalisation_is_that_of_the_pixels(void)
     PASS();
 }
 
+/* One epoch with a checkpoint; all it took is freed again, whichever allocation failed. */
+static ot_status small_run(const ot_train_options *o)
+{
+    ot_network *net = NULL;
+    ot_status st = tiny(&net, o->seed);
+    if (st == OT_OK) st = ot_train_normalise(net, &train_set);
+    if (st == OT_OK) st = ot_train(net, "ref", &train_set, &test_set, o, NULL, NULL);
+    ot_network_free(net);
+    return st;
+}
+
+TEST every_failed_allocation_is_reported_and_nothing_leaks(void)
+{
+    ot_train_options o = quick();
+    o.epochs = 1;
+    o.threads = 1;
+    for (size_t n = 1;; n++) {
+        o.checkpoint = scratch("memory.npz");
+        size_t live = ot_memory_now().live;
+        ot_memory_fail_at(n);
+        ot_status st = small_run(&o);
+        ot_memory_fail_at(0);
+        ASSERT_EQ(live, ot_memory_now().live);
+        if (st == OT_OK) {
+            ASSERT(n > 50);                     /* there were so many to fail */
+            break;
+        }
+        ASSERT_EQ(OT_E_NOMEM, st);
+    }
+    PASS();
+}
+
 SUITE(test_train)
 {
     make_set(&train_set, train_pixels, train_labels, 1);
@@ -625,4 +657,5 @@ SUITE(test_train)
     RUN_TEST1(minibatches_of_one_and_seventeen_train, 17);
     RUN_TEST(batch_norm_over_a_single_value_is_refused);
     RUN_TEST(a_loss_that_is_not_finite_stops_training);
+    RUN_TEST(every_failed_allocation_is_reported_and_nothing_leaks);
 }
