@@ -26,13 +26,22 @@ static ot_status stamp(void *user, int epoch, double loss, double train, double 
     return OT_OK;
 }
 
-static int ascending(const void *a, const void *b) { return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b; }
+static int ascending(const void *a, const void *b)
+{
+    return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b;
+}
 
 static void measure(const char *backend, const char *model, int c, int side, int steps, int threads)
 {
     int n = steps * MINIBATCH;
     size_t pixels = (size_t)n * c * side * side;
-    ot_data d = {.name = "random", .n = n, .c = c, .h = side, .w = side, .classes = 10, .pixels = ot_alloc(pixels, 1),
+    ot_data d = {.name = "random",
+                 .n = n,
+                 .c = c,
+                 .h = side,
+                 .w = side,
+                 .classes = 10,
+                 .pixels = ot_alloc(pixels, 1),
                  .labels = ot_alloc((size_t)n, sizeof *d.labels)};
     if (!d.pixels || !d.labels) exit(4);
     uint64_t s = 1;
@@ -56,9 +65,11 @@ static void measure(const char *backend, const char *model, int c, int side, int
     for (int i = 0; i + 1 < EPOCHS; i++) took[i] = at[i + 1] - at[i];
     qsort(took, EPOCHS - 1, sizeof *took, ascending);
     double median = took[(EPOCHS - 1) / 2];
-    printf("{\"bench\":\"train\",\"network\":\"%s\",\"backend\":\"%s\",\"detail\":\"%s\",\"threads\":%d,\"minibatch\":%d,\"n\":%d,\"images_per_s\":%.0f,"
+    printf("{\"bench\":\"train\",\"network\":\"%s\",\"backend\":\"%s\",\"detail\":\"%s\",\"threads\":%d,\"minibatch\":%d,\"n\":%d,"
+           "\"images_per_s\":%.0f,"
            "\"images_per_s_min\":%.0f,\"images_per_s_max\":%.0f}\n",
-           model, ot_backend_name(be), ot_backend_detail(be), threads, MINIBATCH, EPOCHS - 1, n / median, n / took[EPOCHS - 2], n / took[0]);
+           model, ot_backend_name(be), ot_backend_detail(be), threads, MINIBATCH, EPOCHS - 1, n / median, n / took[EPOCHS - 2],
+           n / took[0]);
     fflush(stdout);
     ot_network_free(net);
     ot_backend_close(be);
@@ -68,7 +79,10 @@ static void measure(const char *backend, const char *model, int c, int side, int
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; int c, side, steps; } models[] = {
+    static const struct {
+        const char *name;
+        int c, side, steps;
+    } models[] = {
         {"lenet5", 1, 28, 40}, {"mobilenet-s", 1, 28, 20}, {"resnet8", 3, 32, 8}, {"vgg-s", 3, 32, 8}, {"resnet20", 3, 32, 4}};
     for (size_t m = 0; m < sizeof models / sizeof *models; m++) {
         int wanted = argc < 3;

@@ -12,7 +12,9 @@
 
 void ot__build_mobilenet_s(ot_model *m)
 {
-    static const struct { int out, stride; } blocks[] = {{16, 1}, {32, 2}, {32, 1}, {64, 2}, {64, 1}, {128, 2}, {128, 1}};
+    static const struct {
+        int out, stride;
+    } blocks[] = {{16, 1}, {32, 2}, {32, 1}, {64, 2}, {64, 1}, {128, 2}, {128, 1}};
     char name[32];
     ot__model_conv_norm_relu(m, "stem", 8, 3, 2, 1);
     for (int i = 0, c = 8; i < (int)(sizeof blocks / sizeof *blocks); c = blocks[i++].out) {

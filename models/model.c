@@ -9,14 +9,15 @@
 
 static const struct {
     const char *name, *text;
-    int least;                    /* smallest height and width that leave something after all the strides */
+    int least; /* smallest height and width that leave something after all the strides */
     void (*build)(ot_model *m);
 } models[] = {
     {"lenet5", "LeNet-5: two 5x5 convolutions with max-pooling, three dense layers, no batch norm", 12, ot__build_lenet5},
     {"vgg-s", "small VGG: 3x3 convolutions 32, 64, 128, 128 with batch norm, three max-pools, one dense layer", 8, ot__build_vgg_s},
     {"resnet8", "ResNet with 3 residual blocks of 16, 32, 64 channels", 4, ot__build_resnet8},
     {"resnet20", "ResNet with 9 residual blocks of 16, 32, 64 channels", 4, ot__build_resnet20},
-    {"mobilenet-s", "small MobileNet: a strided stem and seven depthwise-separable blocks up to 128 channels", 4, ot__build_mobilenet_s},
+    {"mobilenet-s", "small MobileNet: a strided stem and seven depthwise-separable blocks up to 128 channels", 4,
+     ot__build_mobilenet_s},
 };
 enum { N_MODELS = sizeof models / sizeof *models };
 
@@ -37,7 +38,8 @@ ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w
     }
     if (!(c >= 1 && c <= 4096)) OT_FAIL(OT_E_SHAPE, "%s: images have %d channels, want 1..4096", name, c);
     if (!(h >= models[which].least && w >= models[which].least && h <= 4096 && w <= 4096))
-        OT_FAIL(OT_E_SHAPE, "%s: images are %d x %d, want %d x %d to 4096 x 4096", name, h, w, models[which].least, models[which].least);
+        OT_FAIL(OT_E_SHAPE, "%s: images are %d x %d, want %d x %d to 4096 x 4096", name, h, w, models[which].least,
+                models[which].least);
     if (!(classes >= 2 && classes <= 65536)) OT_FAIL(OT_E_RANGE, "%s: %d classes, want 2..65536", name, classes);
 
     ot_model m = {.seed = seed, .classes = classes};
@@ -64,7 +66,8 @@ static void fill(ot_model *m)
     if (m->st != OT_OK) return;
     const ot_layer *l = ot__model_last(m);
     float *w = ot_network_weights(m->net, m->at);
-    ot__draw_normals(w, ot_layer_weights(l), m->seed, OT_PURPOSE_WEIGHTS, (uint32_t)l->crossbar, sqrt(2.0 / ot_layer_fan_in(m->net, l)));
+    ot__draw_normals(w, ot_layer_weights(l), m->seed, OT_PURPOSE_WEIGHTS, (uint32_t)l->crossbar,
+                     sqrt(2.0 / ot_layer_fan_in(m->net, l)));
 }
 
 /* `n` copies of a number, or NULL with the failure kept. */
@@ -79,8 +82,20 @@ static float *constant(ot_model *m, int n, float value)
 void ot__model_conv(ot_model *m, const char *name, int out, int kernel, int stride, int pad, int groups, int with_bias)
 {
     float *bias = with_bias ? constant(m, out, 0) : NULL;
-    add(m, &(ot_layer){.op = OT_OP_CONV, .name = name, .in = {m->at, -1}, .c = out, .groups = groups, .kh = kernel, .kw = kernel,
-                       .sh = stride, .sw = stride, .pt = pad, .pl = pad, .pb = pad, .pr = pad, .bias = bias});
+    add(m, &(ot_layer){.op = OT_OP_CONV,
+                       .name = name,
+                       .in = {m->at, -1},
+                       .c = out,
+                       .groups = groups,
+                       .kh = kernel,
+                       .kw = kernel,
+                       .sh = stride,
+                       .sw = stride,
+                       .pt = pad,
+                       .pl = pad,
+                       .pb = pad,
+                       .pr = pad,
+                       .bias = bias});
     ot_free(bias);
     fill(m);
 }
@@ -90,7 +105,13 @@ void ot__model_norm(ot_model *m, const char *name)
     if (m->st != OT_OK) return;
     int c = ot__model_last(m)->c;
     float *zeros = constant(m, c, 0), *ones = constant(m, c, 1);
-    add(m, &(ot_layer){.op = OT_OP_BATCH_NORM, .name = name, .in = {m->at, -1}, .gamma = ones, .beta = zeros, .mean = zeros, .var = ones,
+    add(m, &(ot_layer){.op = OT_OP_BATCH_NORM,
+                       .name = name,
+                       .in = {m->at, -1},
+                       .gamma = ones,
+                       .beta = zeros,
+                       .mean = zeros,
+                       .var = ones,
                        .eps = 1e-5f});
     ot_free(zeros);
     ot_free(ones);
@@ -103,7 +124,8 @@ void ot__model_relu(ot_model *m, const char *name)
 
 void ot__model_max_pool(ot_model *m, const char *name, int kernel)
 {
-    add(m, &(ot_layer){.op = OT_OP_MAX_POOL, .name = name, .in = {m->at, -1}, .kh = kernel, .kw = kernel, .sh = kernel, .sw = kernel});
+    add(m,
+        &(ot_layer){.op = OT_OP_MAX_POOL, .name = name, .in = {m->at, -1}, .kh = kernel, .kw = kernel, .sh = kernel, .sw = kernel});
 }
 
 void ot__model_global_average(ot_model *m, const char *name)
@@ -137,7 +159,13 @@ void ot__model_halve(ot_model *m, const char *slice_name, const char *pad_name, 
     const ot_layer *l = ot_network_layer(m->net, from);
     int c = l->c, h = (l->h + 1) / 2, w = (l->w + 1) / 2, before = (out - c) / 2;
     add(m, &(ot_layer){.op = OT_OP_SLICE, .name = slice_name, .in = {from, -1}, .c = c, .h = h, .w = w, .slice_step = {1, 2, 2}});
-    add(m, &(ot_layer){.op = OT_OP_PAD, .name = pad_name, .in = {m->at, -1}, .c = out, .h = h, .w = w, .pad_before = {before, 0, 0},
+    add(m, &(ot_layer){.op = OT_OP_PAD,
+                       .name = pad_name,
+                       .in = {m->at, -1},
+                       .c = out,
+                       .h = h,
+                       .w = w,
+                       .pad_before = {before, 0, 0},
                        .pad_after = {out - c - before, 0, 0}});
 }
 

@@ -10,10 +10,10 @@
 
 typedef struct ot_model {
     ot_network *net;
-    uint64_t    seed;
-    int         at;          /* index of the layer added last: what the next one reads */
-    int         classes;
-    ot_status   st;
+    uint64_t seed;
+    int at; /* index of the layer added last: what the next one reads */
+    int classes;
+    ot_status st;
 } ot_model;
 
 /* `name` is the layer's own; a pad of kernel / 2 keeps sizes, stride divides them. */

@@ -17,14 +17,27 @@
 
 TEST built_in_networks_have_their_published_sizes(void)
 {
-    static const struct { const char *name; int c, side; size_t parameters; int relus; } want[] = {
-        {"lenet5", 1, 28, 61706, 4}, {"lenet5", 3, 32, 62006, 4}, {"vgg-s", 3, 32, 242474, 4}, {"resnet8", 3, 32, 75290, 7},
-        {"resnet20", 3, 32, 269722, 19}, {"mobilenet-s", 1, 28, 38504 - 2 * 15, 15}, /* 38,504 counts the 30 knobs */
+    static const struct {
+        const char *name;
+        int c, side;
+        size_t parameters;
+        double macs;
+        int relus;
+    } want[] = {
+        {"lenet5", 1, 28, 61706, 416520, 4},
+        {"lenet5", 3, 32, 62006, 651720, 4},
+        {"vgg-s", 3, 32, 242474, 19760384, 4},
+        {"resnet8", 3, 32, 75290, 12239488, 7},
+        {"resnet20", 3, 32, 269722, 40551040, 19},
+        {"mobilenet-s", 1, 28, 38504 - 2 * 15, 368368, 15}, /* 38,504 counts the 30 knobs */
     };
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         ot_network *net;
         OK(ot_model_build(&net, want[i].name, want[i].c, want[i].side, want[i].side, 10, 1));
         ASSERT_EQm(want[i].name, want[i].parameters, ot_network_parameters(net));
+        double macs = 0;
+        for (int l = 0; l < ot_network_layers(net); l++) macs += ot_network_macs(net, l);
+        ASSERT_EQm(want[i].name, want[i].macs, macs);
         ASSERT_EQm(want[i].name, want[i].relus, ot_network_relus(net));
         ASSERT_EQm(want[i].name, 10, ot_network_classes(net));
         ASSERT_EQm(want[i].name, NULL, ot_network_warning(net, 0) ? strstr(ot_network_warning(net, 0), "zero") : NULL);
@@ -74,7 +87,8 @@ TEST a_seed_gives_one_network_of_he_normal_weights(void)
 TEST names_and_sizes_that_do_not_go_say_what_would(void)
 {
     ot_network *net;
-    FAILS(OT_E_RANGE, "'lenet6' is not a built-in network; there are lenet5, vgg-s", ot_model_build(&net, "lenet6", 1, 28, 28, 10, 1));
+    FAILS(OT_E_RANGE, "'lenet6' is not a built-in network; there are lenet5, vgg-s",
+          ot_model_build(&net, "lenet6", 1, 28, 28, 10, 1));
     FAILS(OT_E_SHAPE, "10 x 28", ot_model_build(&net, "lenet5", 1, 10, 28, 10, 1));
     FAILS(OT_E_SHAPE, "0 channels", ot_model_build(&net, "lenet5", 0, 28, 28, 10, 1));
     FAILS(OT_E_RANGE, "1 classes", ot_model_build(&net, "lenet5", 1, 28, 28, 1, 1));
@@ -113,11 +127,14 @@ TEST schedules_follow_their_closed_forms(void)
 TEST optimisers_step_as_pytorch_does(ot_optimizer kind)
 {
     static const float grad[4][3] = {{0.3f, -0.1f, 0.2f}, {-0.2f, 0.4f, 0.1f}, {0.05f, 0.02f, -0.6f}, {0.1f, 0.1f, 0.1f}};
-    static const float want[2][4][3] = {
-        {{0.969000000f, -1.988000000f, 0.479500000f}, {0.960131000f, -2.015212000f, 0.450570500f},
-         {0.946188769f, -2.039687588f, 0.484083380f}, {0.922694572f, -2.069675930f, 0.503760888f}},
-        {{0.950000002f, -1.950000004f, 0.450000002f}, {0.940946935f, -1.975413496f, 0.403250226f},
-         {0.928889119f, -1.995077889f, 0.420044737f}, {0.911152017f, -2.016592027f, 0.428941815f}}};
+    static const float want[2][4][3] = {{{0.969000000f, -1.988000000f, 0.479500000f},
+                                         {0.960131000f, -2.015212000f, 0.450570500f},
+                                         {0.946188769f, -2.039687588f, 0.484083380f},
+                                         {0.922694572f, -2.069675930f, 0.503760888f}},
+                                        {{0.950000002f, -1.950000004f, 0.450000002f},
+                                         {0.940946935f, -1.975413496f, 0.403250226f},
+                                         {0.928889119f, -1.995077889f, 0.420044737f},
+                                         {0.911152017f, -2.016592027f, 0.428941815f}}};
     float p[3] = {1, -2, 0.5f};
     ot_train_options opt = ot_train_defaults();
     opt.optimizer = kind;
@@ -127,7 +144,7 @@ TEST optimisers_step_as_pytorch_does(ot_optimizer kind)
     OK(ot__optimizer_open(&o, &opt, 3, all));
     for (int s = 0; s < 4; s++) {
         ot__optimizer_step(&o, p, grad[s], kind == OT_OPTIMIZER_SGD ? 0.1 : 0.05);
-        CHECK_CLOSE(want[kind][s], p, 3, 1e-6);                   /* a few roundings to float of numbers near 2 */
+        CHECK_CLOSE(want[kind][s], p, 3, 1e-6); /* a few roundings to float of numbers near 2 */
     }
     ot__optimizer_close(&o);
     PASS();
@@ -161,7 +178,8 @@ TEST crops_and_flips_are_those_of_a_padded_image(void)
                     for (int y = 0; y < H; y++)
                         for (int x = 0; x < W; x++) {
                             int sy = y + dy - P, sx = (flip ? W - 1 - x : x) + dx - P;
-                            want[(c * H + y) * W + x] = sy >= 0 && sy < H && sx >= 0 && sx < W ? in[(c * H + sy) * W + sx] : black[c];
+                            want[(c * H + y) * W + x] =
+                                sy >= 0 && sy < H && sx >= 0 && sx < W ? in[(c * H + sy) * W + sx] : black[c];
                         }
                 check_poison(out, C * H * W);
                 ot__augment_apply(out, in, C, H, W, P, (ot__crop){dy, dx, flip}, black);
@@ -183,7 +201,7 @@ TEST crops_are_spread_evenly_and_belong_to_image_and_epoch(void)
         columns[a.dx]++;
         flips += a.flip;
     }
-    for (int k = 0; k < 9; k++) ASSERT(abs(rows[k] - 1000) < 150 && abs(columns[k] - 1000) < 150);      /* 5 sd of a count are 149 */
+    for (int k = 0; k < 9; k++) ASSERT(abs(rows[k] - 1000) < 150 && abs(columns[k] - 1000) < 150); /* 5 sd of a count are 149 */
     ASSERT(abs(flips - 4500) < 237);
     PASS();
 }
@@ -259,10 +277,12 @@ static void make_set(ot_data *d, uint8_t *pixels, int32_t *labels, uint64_t seed
         labels[i] = i % CLASSES;
         for (int y = 0; y < SIDE; y++)
             for (int x = 0; x < SIDE; x++)
-                pixels[(i * SIDE + y) * SIDE + x] =
-                    (uint8_t)(80 * check_uniform(&r) + (labels[i] == 1 && x == at ? 150 : labels[i] == 2 && y == at ? 150 : 0));
+                pixels[(i * SIDE + y) * SIDE + x] = (uint8_t)(80 * check_uniform(&r) + (labels[i] == 1 && x == at   ? 150
+                                                                                        : labels[i] == 2 && y == at ? 150
+                                                                                                                    : 0));
     }
-    *d = (ot_data){.name = "bars", .n = IMAGES, .c = 1, .h = SIDE, .w = SIDE, .classes = CLASSES, .pixels = pixels, .labels = labels};
+    *d = (ot_data){
+        .name = "bars", .n = IMAGES, .c = 1, .h = SIDE, .w = SIDE, .classes = CLASSES, .pixels = pixels, .labels = labels};
 }
 static uint8_t train_pixels[IMAGES * SIDE * SIDE], test_pixels[IMAGES * SIDE * SIDE];
 static int32_t train_labels[IMAGES], test_labels[IMAGES];
@@ -312,7 +332,8 @@ TEST gradients_agree_with_finite_differences(const char *backend, double smoothi
     for (size_t i = 0; i < n; i++) {
         double slope = NAN;
         float saved = p[i];
-        for (float h = 2e-3f; h > 1e-4f && !(fabs(slope - grad[i]) <= tol * largest); h /= 2) {   /* smaller where a kink lies within */
+        for (float h = 2e-3f; h > 1e-4f && !(fabs(slope - grad[i]) <= tol * largest);
+             h /= 2) { /* smaller where a kink lies within */
             float plus, minus;
             p[i] = plus = saved + h;
             OK(ot_plan_set_parameters(plan, p));
@@ -336,7 +357,61 @@ TEST gradients_agree_with_finite_differences(const char *backend, double smoothi
     PASS();
 }
 
-typedef struct history { int n; double loss[64], train[64], test[64]; int stop_after; } history;
+/* One minibatch of two shards at a rate of almost nothing: running = 0.9 (0 or 1) + 0.1 (mean of the shards' own). */
+TEST running_statistics_take_a_tenth_of_each_minibatch(void)
+{
+    ot_network *net;
+    ot_backend *be;
+    ot_plan *plan;
+    ot_plan_options how = OT_PLAN_OPTIONS_INIT;
+    ot_train_options o = quick();
+    o.epochs = 1;
+    o.minibatch = IMAGES;
+    o.shards = 2;
+    o.crop_pad = o.flip = 0;
+    o.lr = 1e-9;
+    how.use = OT_PLAN_TRAIN;
+    how.tile = IMAGES / 2;
+    OK(tiny(&net, 1));
+    OK(ot_train_normalise(net, &train_set));
+    OK(ot_backend_open(&be, "ref", NULL));
+    OK(ot_plan_open(&plan, be, net, &how));
+    size_t n = ot_network_parameters(net), n_statistics = ot_network_statistics(net);
+    float *p = malloc(n * sizeof *p), *grad = malloc(n * sizeof *grad), want[8] = {0, 0, 0, 0, 0.9f, 0.9f, 0.9f, 0.9f}, got[8],
+          part[8];
+    ASSERT_EQ(8, n_statistics);
+    ot_network_get_parameters(net, p);
+    OK(ot_plan_set_parameters(plan, p));
+    uint32_t order[IMAGES];
+    ot__draw_order(order, IMAGES, o.seed, 0);
+    for (int shard = 0; shard < 2; shard++) {
+        float images[IMAGES / 2 * SIDE * SIDE];
+        int32_t labels[IMAGES / 2];
+        for (int i = 0; i < IMAGES / 2; i++) {
+            uint32_t k = order[shard * IMAGES / 2 + i];
+            ot_data_image(&train_set, net, k, images + i * SIDE * SIDE);
+            labels[i] = train_labels[k];
+        }
+        OK(ot_plan_train(plan, images, labels, IMAGES / 2, grad, part, NULL, NULL));
+        for (int i = 0; i < 8; i++) want[i] += 0.05f * part[i];
+    }
+    OK(ot_train(net, "ref", &train_set, NULL, &o, NULL, NULL));
+    check_poison(got, 8);
+    ot_network_get_statistics(net, got);
+    CHECK_CLOSE(want, got, 8, 1e-6); /* a few roundings of numbers near 1 */
+    free(p);
+    free(grad);
+    ot_plan_free(plan);
+    ot_backend_close(be);
+    ot_network_free(net);
+    PASS();
+}
+
+typedef struct history {
+    int n;
+    double loss[64], train[64], test[64];
+    int stop_after;
+} history;
 static ot_status remember(void *user, int epoch, double loss, double train, double test, double lr)
 {
     history *h = user;
@@ -428,7 +503,7 @@ TEST a_resumed_training_ends_as_an_uninterrupted_one(ot_optimizer kind)
     ASSERT_EQ(2, rest.n);
     for (int e = 2; e < 4; e++) ASSERT(whole.loss[e] == rest.loss[e] && whole.test[e] == rest.test[e]);
     free(b);
-    OK(run(&o, "ref", &rest, &b, &n));          /* and once more: nothing is left to do, the result stands */
+    OK(run(&o, "ref", &rest, &b, &n)); /* and once more: nothing is left to do, the result stands */
     ASSERT_EQ(0, rest.n);
     ASSERT_MEM_EQ(a, b, n * sizeof *a);
     free(a);
@@ -500,11 +575,11 @@ TEST settings_out_of_range_name_the_setting(void)
 {
     ot_network *net;
     OK(tiny(&net, 1));
-#define BAD(words, ...)                                                                               \
-    do {                                                                                              \
-        ot_train_options o = quick();                                                                 \
-        __VA_ARGS__;                                                                                  \
-        FAILS(OT_E_RANGE, words, ot_train(net, "ref", &train_set, NULL, &o, NULL, NULL));             \
+#define BAD(words, ...)                                                                                                            \
+    do {                                                                                                                           \
+        ot_train_options o = quick();                                                                                              \
+        __VA_ARGS__;                                                                                                               \
+        FAILS(OT_E_RANGE, words, ot_train(net, "ref", &train_set, NULL, &o, NULL, NULL));                                          \
     } while (0)
     BAD("lr = nan", o.lr = NAN);
     BAD("lr = -1", o.lr = -1);
@@ -614,7 +689,7 @@ TEST every_failed_allocation_is_reported_and_nothing_leaks(void)
         ot_memory_fail_at(0);
         ASSERT_EQ(live, ot_memory_now().live);
         if (st == OT_OK) {
-            ASSERT(n > 50);                     /* there were so many to fail */
+            ASSERT(n > 50); /* there were so many to fail */
             break;
         }
         ASSERT_EQ(OT_E_NOMEM, st);
@@ -643,6 +718,7 @@ SUITE(test_train)
     RUN_TESTp(gradients_agree_with_finite_differences, "ref", 0.0, 5e-3);
     RUN_TESTp(gradients_agree_with_finite_differences, "ref", 0.2, 5e-3);
     RUN_TESTp(gradients_agree_with_finite_differences, "cpu", 0.0, 5e-3);
+    RUN_TEST(running_statistics_take_a_tenth_of_each_minibatch);
     RUN_TESTp(a_toy_set_is_learnt, "ref", OT_OPTIMIZER_SGD);
     RUN_TESTp(a_toy_set_is_learnt, "cpu", OT_OPTIMIZER_SGD);
     RUN_TESTp(a_toy_set_is_learnt, "ref", OT_OPTIMIZER_ADAM);

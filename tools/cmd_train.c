@@ -10,8 +10,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EPOCHS = CLI_VERB_FIRST, LR, OPTIMIZER, MOMENTUM, SCHEDULE, WARMUP, MINIBATCH, WEIGHT_DECAY, AUGMENT, SMOOTHING, SHARDS, CHECKPOINT,
-       LIST };
+enum {
+    EPOCHS = CLI_VERB_FIRST,
+    LR,
+    OPTIMIZER,
+    MOMENTUM,
+    SCHEDULE,
+    WARMUP,
+    MINIBATCH,
+    WEIGHT_DECAY,
+    AUGMENT,
+    SMOOTHING,
+    SHARDS,
+    CHECKPOINT,
+    LIST
+};
 
 static const struct argp_option options[] = {
     {"output", 'o', "OUT.onnx", 0, "file to write (required)", 0},
@@ -25,27 +38,31 @@ static const struct argp_option options[] = {
     {"weight-decay", WEIGHT_DECAY, "X", 0, "L2, on convolution and dense weights only (0.0005)", 0},
     {"augment", AUGMENT, "crop:N,flip", 0, "random crops after padding by N pixels, horizontal flips; either or both (none)", 0},
     {"label-smoothing", SMOOTHING, "X", 0, "share of the target spread over all classes (0)", 0},
-    {"shards", SHARDS, "N", 0, "parts of a minibatch with a batch norm of their own, as many threads at most (2; 1 for an odd minibatch)", 0},
+    {"shards", SHARDS, "N", 0,
+     "parts of a minibatch with a batch norm of their own, as many threads at most (2; 1 for an odd minibatch)", 0},
     {"checkpoint", CHECKPOINT, "F.npz", 0, "written after every epoch and on Ctrl-C; if it is there, training goes on from it", 0},
     {"list", LIST, 0, 0, "list the built-in networks", 0},
     {0},
 };
 
 typedef struct args {
-    cli_common       common;
+    cli_common common;
     ot_train_options opt;
-    const char      *model, *out;
-    int              list, lr_given;
+    const char *model, *out;
+    int list, lr_given;
 } args;
 
 static void parse_schedule(args *a, const char *text, struct argp_state *state)
 {
     int used = 0;
-    if (!strcmp(text, "cosine")) a->opt.schedule = OT_SCHEDULE_COSINE;
-    else if (!strcmp(text, "fixed")) a->opt.schedule = OT_SCHEDULE_FIXED;
+    if (!strcmp(text, "cosine"))
+        a->opt.schedule = OT_SCHEDULE_COSINE;
+    else if (!strcmp(text, "fixed"))
+        a->opt.schedule = OT_SCHEDULE_FIXED;
     else if (sscanf(text, "step:%lf,%d%n", &a->opt.step_gamma, &a->opt.step_epochs, &used) == 2 && !text[used])
         a->opt.schedule = OT_SCHEDULE_STEP;
-    else argp_error(state, "--schedule = '%s', want cosine, fixed or step:F,N (such as step:0.1,30)", text);
+    else
+        argp_error(state, "--schedule = '%s', want cosine, fixed or step:F,N (such as step:0.1,30)", text);
 }
 
 static void parse_augment(args *a, const char *text, struct argp_state *state)
@@ -54,7 +71,8 @@ static void parse_augment(args *a, const char *text, struct argp_state *state)
     while (*p) {
         int used = 0;
         size_t n = strcspn(p, ",");
-        if (n == 4 && !strncmp(p, "flip", 4)) a->opt.flip = 1;
+        if (n == 4 && !strncmp(p, "flip", 4))
+            a->opt.flip = 1;
         else if (sscanf(p, "crop:%d%n", &a->opt.crop_pad, &used) != 1 || used != (int)n)
             argp_error(state, "--augment = '%s', want crop:N, flip or both (crop:4,flip)", text);
         p += n + (p[n] == ',');
@@ -68,7 +86,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
     case 'o': a->out = arg; return 0;
     case EPOCHS: a->opt.epochs = (int)cli_int(state, "epochs", arg, 1, 100000); return 0;
-    case LR: a->opt.lr = cli_double(state, "lr", arg, 1e-9, 100); a->lr_given = 1; return 0;
+    case LR:
+        a->opt.lr = cli_double(state, "lr", arg, 1e-9, 100);
+        a->lr_given = 1;
+        return 0;
     case OPTIMIZER:
         if (strcmp(arg, "sgd") && strcmp(arg, "adam")) argp_error(state, "--optimizer = '%s', want sgd or adam", arg);
         a->opt.optimizer = strcmp(arg, "sgd") ? OT_OPTIMIZER_ADAM : OT_OPTIMIZER_SGD;
@@ -99,13 +120,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
 static const struct argp argp = {
-    options, parse, "MODEL|NET.onnx",
+    options,
+    parse,
+    "MODEL|NET.onnx",
     "Trains a built-in network (--list), or trains an ONNX file further, on the CPU.\v"
     "Prints one line an epoch.  The result depends on the options and the machine's instruction set, never on --threads or on "
-    "interruptions.  A built-in network takes the mean and standard deviation of the training pixels as its normalisation; a file keeps "
+    "interruptions.  A built-in network takes the mean and standard deviation of the training pixels as its normalisation; a file "
+    "keeps "
     "its own.  --limit N uses the first N training images too.\n\n"
     "Example:\n  ohmtrim train mobilenet-s --data fashion-mnist --epochs 4 --lr 0.1 -o mobilenet-s.onnx",
-    children, NULL, NULL};
+    children,
+    NULL,
+    NULL};
 
 static volatile sig_atomic_t stop;
 static void on_signal(int number)
@@ -158,7 +184,7 @@ static int check_writable(const char *path)
 }
 
 typedef struct run {
-    int    json, epochs_done;
+    int json, epochs_done;
     double test_accuracy;
 } run;
 
@@ -220,8 +246,10 @@ static void summary(const args *a, const ot_network *net, const ot_data *train, 
 {
     if (!a->common.json) {
         printf("%s written: %s, %zu parameters, ", a->out, ot_network_name(net), ot_network_parameters(net));
-        if (r->epochs_done) printf("test accuracy %.4f, %.1f s\n", r->test_accuracy, seconds);
-        else printf("as %s has it: nothing was left to do\n", a->opt.checkpoint);
+        if (r->epochs_done)
+            printf("test accuracy %.4f, %.1f s\n", r->test_accuracy, seconds);
+        else
+            printf("as %s has it: nothing was left to do\n", a->opt.checkpoint);
         return;
     }
     cJSON *o = cJSON_CreateObject();

@@ -12,7 +12,8 @@ ot__crop ot__augment_choose(const ot_train_options *opt, uint32_t image, uint32_
     return (ot__crop){.dy = (int)(word[0] * places >> 32), .dx = (int)(word[1] * places >> 32), .flip = opt->flip && word[2] >> 31};
 }
 
-void ot__augment_apply(float *restrict out, const float *restrict in, int c, int h, int w, int pad, ot__crop crop, const float *black)
+void ot__augment_apply(float *restrict out, const float *restrict in, int c, int h, int w, int pad, ot__crop crop,
+                       const float *black)
 {
     for (int k = 0; k < c; k++)
         for (int y = 0; y < h; y++, out += w) {

@@ -42,15 +42,18 @@ static void identity(char text[IDENTITY_MAX], const ot__trainer *t)
     const ot_train_options *o = t->opt;
     const ot_backend *be = t->shard[0].backend;
     char a[32], b[32], c[32], d[32];
-    int n = snprintf(text, IDENTITY_MAX,
-                     "checkpoint: 1\nnetwork: %s, %zu parameters, hash %016" PRIx64 "\ntraining set: %s, %d images, hash %016" PRIx64
-                     "\nbackend: %s %s\noptimizer: %s\nschedule: %s\nlr: %s\nmomentum: %s\nweight decay: %s\nminibatch: %d\n"
-                     "shards: %d\nwarm-up epochs: %d\ncrop: %d\nflip: %d\nlabel smoothing: %s\nseed: %" PRIu64 "\n",
-                     ot_network_name(t->net), t->n_parameters, t->start_hash, t->train->name, t->train->n, t->data_hash,
-                     ot_backend_name(be), ot_backend_detail(be), o->optimizer == OT_OPTIMIZER_SGD ? "sgd" : "adam",
-                     o->schedule == OT_SCHEDULE_COSINE ? "cosine" : o->schedule == OT_SCHEDULE_STEP ? "step" : "fixed", number(a, o->lr),
-                     number(b, o->momentum), number(c, o->weight_decay), o->minibatch, t->n_shards, o->warmup_epochs, o->crop_pad, o->flip,
-                     number(d, o->label_smoothing), o->seed);
+    int n =
+        snprintf(text, IDENTITY_MAX,
+                 "checkpoint: 1\nnetwork: %s, %zu parameters, hash %016" PRIx64 "\ntraining set: %s, %d images, hash %016" PRIx64
+                 "\nbackend: %s %s\noptimizer: %s\nschedule: %s\nlr: %s\nmomentum: %s\nweight decay: %s\nminibatch: %d\n"
+                 "shards: %d\nwarm-up epochs: %d\ncrop: %d\nflip: %d\nlabel smoothing: %s\nseed: %" PRIu64 "\n",
+                 ot_network_name(t->net), t->n_parameters, t->start_hash, t->train->name, t->train->n, t->data_hash,
+                 ot_backend_name(be), ot_backend_detail(be), o->optimizer == OT_OPTIMIZER_SGD ? "sgd" : "adam",
+                 o->schedule == OT_SCHEDULE_COSINE ? "cosine"
+                 : o->schedule == OT_SCHEDULE_STEP ? "step"
+                                                   : "fixed",
+                 number(a, o->lr), number(b, o->momentum), number(c, o->weight_decay), o->minibatch, t->n_shards, o->warmup_epochs,
+                 o->crop_pad, o->flip, number(d, o->label_smoothing), o->seed);
     /* more epochs than before are welcome where the schedule does not depend on their number */
     if (o->schedule == OT_SCHEDULE_COSINE) snprintf(text + n, IDENTITY_MAX - (size_t)n, "epochs: %d\n", o->epochs);
     if (o->schedule == OT_SCHEDULE_STEP)
@@ -90,9 +93,10 @@ static ot_status take(void *to, ot_npz *z, const char *path, const char *name, o
     OT_TRY(ot_npz_get(&a, z, name));
     ot_status st = OT_OK;
     if (a.type != type || ot_array_count(&a) != count)
-        st = ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: '%s' has type %d and %" PRId64 " elements, want type %d and %" PRId64, path,
-                      name, (int)a.type, ot_array_count(&a), (int)type, count);
-    else if (count) memcpy(to, a.data, (size_t)count * ot_type_bytes(type));
+        st = ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: '%s' has type %d and %" PRId64 " elements, want type %d and %" PRId64,
+                      path, name, (int)a.type, ot_array_count(&a), (int)type, count);
+    else if (count)
+        memcpy(to, a.data, (size_t)count * ot_type_bytes(type));
     ot_array_free(&a);
     return st;
 }
@@ -103,8 +107,9 @@ static ot_status compare(const char *path, const char *stored, const char *own)
     while (*own || *stored) {
         int a = (int)strcspn(stored, "\n"), b = (int)strcspn(own, "\n");
         if (a != b || memcmp(stored, own, (size_t)a))
-            OT_FAIL(OT_E_MISMATCH, "%s is the checkpoint of another run: it has '%.*s', this run '%.*s' (remove the file to start anew)",
-                    path, a, stored, b, own);
+            OT_FAIL(OT_E_MISMATCH,
+                    "%s is the checkpoint of another run: it has '%.*s', this run '%.*s' (remove the file to start anew)", path, a,
+                    stored, b, own);
         stored += a + (stored[a] == '\n');
         own += b + (own[b] == '\n');
     }
@@ -121,7 +126,8 @@ ot_status ot__checkpoint_read(ot__trainer *t, const char *path)
     ot_status st;
 
     OT_TRY(ot_npz_open(&z, path));
-    if (!ot_npz_has(z, "identity")) OT_FAIL_TO(done, st, OT_E_FORMAT, "%s: not a checkpoint of a training: no 'identity' in it", path);
+    if (!ot_npz_has(z, "identity"))
+        OT_FAIL_TO(done, st, OT_E_FORMAT, "%s: not a checkpoint of a training: no 'identity' in it", path);
     OT_TRY_TO(done, st, ot_npz_get(&text, z, "identity"));
     if (text.type != OT_U8 || ot_array_count(&text) >= IDENTITY_MAX)
         OT_FAIL_TO(done, st, OT_E_FORMAT, "%s: 'identity' is not a text of less than %d bytes", path, IDENTITY_MAX);

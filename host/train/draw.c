@@ -23,7 +23,7 @@ void ot__draw_order(uint32_t *out, uint32_t n, uint64_t seed, uint32_t epoch)
 {
     uint32_t word[4] = {0};
     for (uint32_t i = 0; i < n; i++) out[i] = i;
-    for (uint32_t i = 0; i + 1 < n; i++) {                  /* Fisher-Yates */
+    for (uint32_t i = 0; i + 1 < n; i++) { /* Fisher-Yates */
         if (i % 4 == 0) ot__draw_words(word, seed, i / 4, epoch, OT_PURPOSE_SHUFFLE);
         uint32_t j = i + (uint32_t)((uint64_t)word[i % 4] * (n - i) >> 32), t = out[i];
         out[i] = out[j];

@@ -14,7 +14,7 @@ ot_status ot_train_normalise(ot_network *net, const ot_data *d)
     for (int c = 0; c < d->c; c++) {
         sd[c] = 1;
         if (!d->pixels) continue;
-        uint64_t sum = 0, squares = 0;                     /* exact: 255^2 * 2^47 pixels fit */
+        uint64_t sum = 0, squares = 0; /* exact: 255^2 * 2^47 pixels fit */
         for (int64_t i = 0; i < d->n; i++) {
             const uint8_t *p = d->pixels + ((size_t)i * d->c + c) * plane;
             for (size_t k = 0; k < plane; k++) {
@@ -24,7 +24,8 @@ ot_status ot_train_normalise(ot_network *net, const ot_data *d)
         }
         double n = (double)d->n * plane, m = sum / n, variance = squares / n - m * m;
         if (!(variance > 0))
-            OT_FAIL_TO(done, st, OT_E_DATA, "%s: all pixels of channel %d have the value %g, want images that differ", d->name, c, m);
+            OT_FAIL_TO(done, st, OT_E_DATA, "%s: all pixels of channel %d have the value %g, want images that differ", d->name, c,
+                       m);
         mean[c] = (float)(m / 255);
         sd[c] = (float)(sqrt(variance) / 255);
     }

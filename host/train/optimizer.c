@@ -4,10 +4,16 @@
 
 ot_status ot__optimizer_open(ot__optimizer *out, const ot_train_options *opt, size_t n, const uint8_t *decays)
 {
-    *out = (ot__optimizer){.kind = opt->optimizer, .n = n, .momentum = opt->momentum, .weight_decay = opt->weight_decay,
-                           .decays = decays, .power = {1, 1}};
-    if (out->kind == OT_OPTIMIZER_SGD) out->velocity = ot_alloc(n, sizeof *out->velocity);
-    else out->moments = ot_alloc(n, sizeof *out->moments);
+    *out = (ot__optimizer){.kind = opt->optimizer,
+                           .n = n,
+                           .momentum = opt->momentum,
+                           .weight_decay = opt->weight_decay,
+                           .decays = decays,
+                           .power = {1, 1}};
+    if (out->kind == OT_OPTIMIZER_SGD)
+        out->velocity = ot_alloc(n, sizeof *out->velocity);
+    else
+        out->moments = ot_alloc(n, sizeof *out->moments);
     if (!out->velocity && !out->moments) OT_NOMEM("the optimiser", n * sizeof(float));
     return OT_OK;
 }

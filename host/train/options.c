@@ -6,8 +6,16 @@
 
 ot_train_options ot_train_defaults(void)
 {
-    return (ot_train_options){.optimizer = OT_OPTIMIZER_SGD, .schedule = OT_SCHEDULE_COSINE, .lr = 0.05, .momentum = 0.9,
-                              .weight_decay = 5e-4, .epochs = 10, .minibatch = 128, .step_gamma = 0.1, .step_epochs = 30, .seed = 1,
+    return (ot_train_options){.optimizer = OT_OPTIMIZER_SGD,
+                              .schedule = OT_SCHEDULE_COSINE,
+                              .lr = 0.05,
+                              .momentum = 0.9,
+                              .weight_decay = 5e-4,
+                              .epochs = 10,
+                              .minibatch = 128,
+                              .step_gamma = 0.1,
+                              .step_epochs = 30,
+                              .seed = 1,
                               .threads = 0};
 }
 

@@ -7,18 +7,22 @@
 #include <stdio.h>
 
 struct ot__pool {
-    int             threads, started;
+    int threads, started;
     pthread_mutex_t lock;
-    pthread_cond_t  begin, end;
-    unsigned        round;          /* of the run announced last */
-    int             busy, quit;     /* threads still at it */
-    int             jobs;
-    ot__pool_fn     fn;
-    void           *user;
-    int             failed_job;     /* lowest that failed, INT_MAX if none */
-    ot_status       failed;
-    char            sentence[512];
-    struct worker { ot__pool *pool; int index; pthread_t id; } worker[];
+    pthread_cond_t begin, end;
+    unsigned round; /* of the run announced last */
+    int busy, quit; /* threads still at it */
+    int jobs;
+    ot__pool_fn fn;
+    void *user;
+    int failed_job; /* lowest that failed, INT_MAX if none */
+    ot_status failed;
+    char sentence[512];
+    struct worker {
+        ot__pool *pool;
+        int index;
+        pthread_t id;
+    } worker[];
 };
 
 static void work(ot__pool *p, int index)

@@ -9,7 +9,7 @@ typedef ot_status (*ot__pool_fn)(void *user, int job);
 
 /* `threads` - 1 of them are started; the caller's is the first. */
 ot_status ot__pool_open(ot__pool **out, int threads);
-void      ot__pool_close(ot__pool *p);
+void ot__pool_close(ot__pool *p);
 /* fn(user, 0 .. jobs-1); waits for all.  The failure of the lowest job that failed is returned, with its sentence. */
 ot_status ot__pool_run(ot__pool *p, int jobs, ot__pool_fn fn, void *user);
 

@@ -41,7 +41,8 @@ static ot_status check_norms(const ot_network *net, int tile)
     for (int i = 0; i < ot_network_layers(net); i++) {
         const ot_layer *l = ot_network_layer(net, i);
         if (l->op == OT_OP_BATCH_NORM && (int64_t)tile * l->h * l->w < 2)
-            OT_FAIL(OT_E_RANGE, "layer '%s': batch norm over %d image of %d x %d has one value a channel, want 2 or more: a larger minibatch",
+            OT_FAIL(OT_E_RANGE,
+                    "layer '%s': batch norm over %d image of %d x %d has one value a channel, want 2 or more: a larger minibatch",
                     l->name, tile, l->h, l->w);
     }
     return OT_OK;
@@ -135,7 +136,8 @@ static ot_status minibatch(ot__trainer *t)
     }
     double lr = ot_train_lr(opt, t->epoch, t->step, t->steps);
     if (!isfinite(loss))
-        OT_FAIL(OT_E_DATA, "training: loss = %g at epoch %d, minibatch %d, want a finite number; lr was %g: try a smaller one, or warm-up",
+        OT_FAIL(OT_E_DATA,
+                "training: loss = %g at epoch %d, minibatch %d, want a finite number; lr was %g: try a smaller one, or warm-up",
                 loss, t->epoch + 1, t->step + 1, lr);
     gather(t);
     ot__optimizer_step(&t->optimizer, t->parameters, t->grad, lr);

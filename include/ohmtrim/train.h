@@ -28,32 +28,32 @@ extern "C" {
 /* Networks that can be built by name: lenet5, vgg-s, resnet8, resnet20, mobilenet-s, ...; weights drawn from the seed (He normal), the
  * same on any machine.  `c, h, w, classes`: the data set's.  OT_E_RANGE for a name or number of classes, OT_E_SHAPE for images, that do
  * not go; *out is the caller's to free. */
-ot_status   ot_model_build(ot_network **out, const char *name, int c, int h, int w, int classes, uint64_t seed);
-const char *ot_model_name(int i);                         /* NULL past the last */
-const char *ot_model_text(int i);                         /* one line about it */
+ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w, int classes, uint64_t seed);
+const char *ot_model_name(int i); /* NULL past the last */
+const char *ot_model_text(int i); /* one line about it */
 
 typedef enum ot_optimizer { OT_OPTIMIZER_SGD, OT_OPTIMIZER_ADAM } ot_optimizer;
 typedef enum ot_schedule { OT_SCHEDULE_COSINE, OT_SCHEDULE_STEP, OT_SCHEDULE_FIXED } ot_schedule;
 
 typedef struct ot_train_options {
     ot_optimizer optimizer;
-    ot_schedule  schedule;
-    double       lr;                  /* at the top of the schedule */
-    double       momentum;            /* SGD's (Adam's betas are 0.9 and 0.999, its epsilon 1e-8) */
-    double       weight_decay;        /* L2 as PyTorch's SGD and Adam have it, on crossbar weights only: not on biases, gamma, beta */
-    int          epochs, minibatch, warmup_epochs;
-    double       step_gamma;          /* STEP: factor */
-    int          step_epochs;         /* STEP: every so many epochs */
-    int          crop_pad, flip;      /* augmentation: random crop after padding by so many black pixels; horizontal flip */
-    double       label_smoothing;     /* share of the target spread evenly over all classes */
-    uint64_t     seed;
-    int          shards;              /* parts of a minibatch, each with its own batch norm; 0: 2, or 1 for an odd minibatch */
-    int          threads;             /* change nothing but time; 0: one a core; no more than `shards` are used */
-    const char  *checkpoint;          /* npz written after each epoch, read and continued if it is there; NULL: none */
-    const volatile sig_atomic_t *stop;   /* set by a signal handler, say: ends training after the minibatch in hand; NULL: none */
+    ot_schedule schedule;
+    double lr;           /* at the top of the schedule */
+    double momentum;     /* SGD's (Adam's betas are 0.9 and 0.999, its epsilon 1e-8) */
+    double weight_decay; /* L2 as PyTorch's SGD and Adam have it, on crossbar weights only: not on biases, gamma, beta */
+    int epochs, minibatch, warmup_epochs;
+    double step_gamma;      /* STEP: factor */
+    int step_epochs;        /* STEP: every so many epochs */
+    int crop_pad, flip;     /* augmentation: random crop after padding by so many black pixels; horizontal flip */
+    double label_smoothing; /* share of the target spread evenly over all classes */
+    uint64_t seed;
+    int shards;                        /* parts of a minibatch, each with its own batch norm; 0: 2, or 1 for an odd minibatch */
+    int threads;                       /* change nothing but time; 0: one a core; no more than `shards` are used */
+    const char *checkpoint;            /* npz written after each epoch, read and continued if it is there; NULL: none */
+    const volatile sig_atomic_t *stop; /* set by a signal handler, say: ends training after the minibatch in hand; NULL: none */
 } ot_train_options;
-ot_train_options ot_train_defaults(void);                 /* SGD 0.05, momentum 0.9, decay 5e-4, cosine, 10 epochs of 128, seed 1 */
-ot_status        ot_train_check(const ot_train_options *opt);
+ot_train_options ot_train_defaults(void); /* SGD 0.05, momentum 0.9, decay 5e-4, cosine, 10 epochs of 128, seed 1 */
+ot_status ot_train_check(const ot_train_options *opt);
 
 /* The learning rate of minibatch `step` of `steps` in `epoch`: a pure function.  Warm-up rises in equal steps up to lr over its epochs;
  * cosine falls from lr to 0 over the remaining ones; step is lr * gamma^(epoch / step_epochs). */
