@@ -3,6 +3,8 @@
 
 #include "backend/backend.h"
 
+#include <pthread.h>
+
 enum { TILE = 6 };
 
 typedef struct fixture {
@@ -325,8 +327,37 @@ TEST opening_survives_any_failed_allocation(void)
     PASS();
 }
 
+typedef struct worker { pthread_t thread; float dst[8 * 32 * 36]; int ok; } worker;
+
+static void *work(void *arg)
+{
+    worker *w = arg;
+    ot_layer conv = {.op = OT_OP_CONV, .name = "conv", .in_c = 32, .c = 32, .h = 6, .w = 6, .groups = 1, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .pt = 1, .pl = 1, .pb = 1, .pr = 1, .weight = w->dst};
+    ot_step step = {.kind = OT_STEP_CONV, .layer = &conv, .in = {32, 6, 6}, .out = {32, 6, 6}, .res = -1, .dst = 1};
+    check_rng r = {.s = 11};
+    numbers m = {.src = filled(&r, 32 * 36 * TILE, 1.0), .g = filled(&r, 32 * 36 * TILE, 1.0), .weight = filled(&r, 32 * 32 * 9, 0.3), .bias = filled(&r, 32, 0.5)};
+    outputs(&m, &step, 0, 0);
+    w->ok = 1;
+    for (int i = 0; i < 5; i++) w->ok &= run_step(&ot__backend_cpu, &step, OT_PLAN_TUNE, OT_CONV_WINOGRAD, TILE, 0, &m);
+    memcpy(w->dst, m.dst, sizeof(float) * 32 * 36 * TILE);
+    release(&m, 1);
+    return NULL;
+}
+
+TEST threads_get_the_same_bits(void)
+{
+    static worker alone, four[4];
+    work(&alone);
+    ASSERT(alone.ok);
+    for (int i = 0; i < 4; i++) ASSERT_EQ(0, pthread_create(&four[i].thread, NULL, work, &four[i]));
+    for (int i = 0; i < 4; i++) ASSERT_EQ(0, pthread_join(four[i].thread, NULL));
+    for (int i = 0; i < 4; i++) ASSERTm("the same bits beside three others", four[i].ok && !memcmp(alone.dst, four[i].dst, sizeof(float) * 32 * 36 * TILE));
+    PASS();
+}
+
 SUITE(test_cpu)
 {
+    RUN_TEST(threads_get_the_same_bits);
     RUN_TEST(opening_survives_any_failed_allocation);
     RUN_TEST(convolution_agrees_with_ref);
     RUN_TEST(winograd_agrees_with_ref);
