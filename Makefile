@@ -119,6 +119,7 @@ demo:
 
 bench: config $(CMD) $(addprefix $(B)/bench/bench_,$(BENCHES))
 	@for b in $(BENCHES); do $(B)/bench/bench_$$b || exit 1; done
+	@bench/compare_torch.sh $(B)/bench/bench_plan
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v greatest.h)

@@ -9,7 +9,7 @@
 typedef struct job {
     const ot__cpu_conv  *c;
     const ot__cpu_phase *f;
-    const float *res_base, *dst_base;   /* res lies like dst: an output pointer moved by their difference */
+    const float *dst_base;              /* res lies like dst */
     size_t       xs, xb;                /* input: from pixel to pixel of a row, from block to block */
     size_t       os;                    /* output: from pixel to pixel of a row */
     int          last_ic;               /* channels of the last input block that are not padding */
