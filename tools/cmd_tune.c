@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLISH_STEPS, POLISH_IMAGES, TUNE_SEED, TRAIN_LIMIT,
+enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLISH_STEPS, POLISH_IMAGES, TRAIN_LIMIT,
        CASEBOOK, CLUSTERS, TILE, KNOBS_OUT };
 
 static const struct argp_option options[] = {
@@ -20,7 +20,6 @@ static const struct argp_option options[] = {
     {"images", IMAGES, "N", 0, "closed form: unlabelled images (100)", 0},
     {"polish-steps", POLISH_STEPS, "N", 0, "closed-form-adam: Adam steps after the closed form", 0},
     {"polish-images", POLISH_IMAGES, "N", 0, "closed-form-adam: labelled images of these steps", 0},
-    {"tune-seed", TUNE_SEED, "N", 0, "seed of the choice and order of training images (1)", 0},
     {"train-limit", TRAIN_LIMIT, "N", 0, "use only the first N training images (all)", 0},
     {"casebook", CASEBOOK, "F.npz", 0, "for learned: signature, gain, offset, stimulus, as `campaign export --npz` writes them", 0},
     {"clusters", CLUSTERS, "N", 0, "for learned: clusters of the casebook (0: 2..30 by silhouette)", 0},
@@ -70,7 +69,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case IMAGES: a->opt.images = (int)cli_int(state, "images", arg, 2, 4096); return 0;
     case POLISH_STEPS: a->opt.polish_steps = (int)cli_int(state, "polish-steps", arg, 1, 1000000); return 0;
     case POLISH_IMAGES: a->opt.polish_images = (int)cli_int(state, "polish-images", arg, 1, INT32_MAX); return 0;
-    case TUNE_SEED: a->opt.seed = cli_u64(state, "tune-seed", arg); return 0;
     case TRAIN_LIMIT: a->train_limit = (int)cli_int(state, "train-limit", arg, 0, INT32_MAX); return 0;
     case CASEBOOK: a->casebook = arg; return 0;
     case CLUSTERS: a->clusters = (int)cli_int(state, "clusters", arg, 0, INT32_MAX); return 0;
@@ -306,6 +304,7 @@ int cmd_tune(int argc, char **argv)
     ot_status st;
     cli_defaults(&a.common);
     cli_parse(&argp, argc, argv, &a);
+    a.opt.seed = a.common.variation.seed;                 /* as in a campaign: the same seed and chip give the same knobs */
     OT_TRY_TO(done, st, prepare(&b, &a));
     if (!a.common.dry_run && !a.common.json)
         printf("chip %d, delta_sys %+.4f\n%-17s %6.2f %%\n", a.chip, ot_chip_delta_sys(b.chip), "untuned", 100 * b.before);
