@@ -269,10 +269,10 @@ TEST the_closed_form_leaves_layers_without_spread_alone(void)
     OK(ot_tune_targets(mean, sd, b.plan, &b.data, index, 8));
     sd[0] = 0;                                            /* the ideal's */
     sd[1] = NAN;
-    sd[2] = sd[2] * 1e-3;
+    sd[L - 1] = sd[L - 1] * 1e-3;                         /* the last: nothing follows that would make up for it */
     OK(ot_tune_closed_form(b.plan, &b.data, index, 8, mean, sd, gain, offset, &cost));
     for (int l = 0; l < 2; l++) ASSERT(gain[l] == 1 && offset[l] == 0);
-    ASSERT_EQ(0.015625f, gain[2]);
+    ASSERT_EQ(0.015625f, gain[L - 1]);
     ASSERT_EQ(1, cost.projected);
     for (int layer = 0; layer < ot_network_layers(b.net); layer++) {          /* the chip's: all weights 0 */
         float *w = ot_network_weights(b.net, layer);

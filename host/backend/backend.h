@@ -92,7 +92,7 @@ typedef struct ot_backend_i {
                           const ot_step_back *back);
     /* AFFINE with `batch`: this minibatch's mean and unbiased variance, (c) host each, after forward */
     ot_status (*batch_statistics)(void *ctx, void *op, float *mean, float *var);
-    /* mean and sd over the n images of a tensor, double, fixed order */
+    /* over the n images of a tensor, double, fixed order: the mean of all, and the spread within channels (plan.h, ot_moment_fn) */
     ot_status (*moments)(void *ctx, const void *src, ot_shape s, int n, double *mean, double *sd);
 } ot_backend_i;
 

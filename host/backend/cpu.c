@@ -295,28 +295,26 @@ static ot_status cpu_batch_statistics(void *ctx, void *p, float *mean, float *va
     return OT_OK;
 }
 
-/* Two passes: the mean, then the squares around it. */
+/* Two passes: the channels' means, then the squares around each. */
 static ot_status cpu_moments(void *ctx, const void *src, ot_shape s, int n, double *mean, double *sd)
 {
     ot__cpu *cpu = ctx;
     ot__cpu_view v = ot__cpu_view_of(s);
     const ot__cpu_loops *loops = OT_LOOPS_OF(cpu, v);
     size_t channels = ot__cpu_channels(v);
-    double *sum = ot_alloc(2 * channels, sizeof *sum), *dot = sum ? sum + channels : NULL, total = 0.0, squares = 0.0, count = (double)n * s.c * s.h * s.w;
+    double *sum = ot_alloc(2 * channels, sizeof *sum), *dot = sum ? sum + channels : NULL, total = 0.0, squares = 0.0, each = (double)n * s.h * s.w;
     float *shift = ot_alloc(channels, sizeof *shift);
     ot_status st = OT_OK;
     if (!sum || !shift) OT_FAIL_TO(done, st, OT_E_NOMEM, "moments of %d channels: no memory", s.c);
     loops->channel_sums(v, src, NULL, NULL, NULL, n, sum, NULL);
-    for (int c = 0; c < s.c; c++) total += sum[c];
-    *mean = total / count;
-    for (int c = 0; c < s.c; c++) shift[c] = (float)*mean;
-    loops->channel_sums(v, src, src, shift, shift, n, sum, dot);
-    total = 0.0;
     for (int c = 0; c < s.c; c++) {
         total += sum[c];
-        squares += dot[c];
+        shift[c] = (float)(sum[c] / each);
     }
-    squares = squares / count - total / count * (total / count);
+    *mean = total / (each * s.c);
+    loops->channel_sums(v, src, src, shift, shift, n, sum, dot);
+    for (int c = 0; c < s.c; c++) squares += dot[c] - sum[c] * (sum[c] / each);
+    squares /= each * s.c;
     *sd = squares > 0.0 ? sqrt(squares) : squares == squares ? 0.0 : squares;
 done:
     ot_free(sum);

@@ -239,11 +239,21 @@ static ot_status moments(void *ctx, const void *src, ot_shape s, int n, double *
 {
     (void)ctx;
     const double *p = src;
-    const size_t  all = ot__ref_size(s) * (size_t)n;
+    const size_t  pixels = (size_t)s.h * (size_t)s.w, image = pixels * (size_t)s.c, all = image * (size_t)n;
     double        sum = 0.0, squares = 0.0;
     for (size_t e = 0; e < all; e++) sum += p[e];
     *mean = sum / (double)all;
-    for (size_t e = 0; e < all; e++) squares += (p[e] - *mean) * (p[e] - *mean);
+    for (int c = 0; c < s.c; c++) {
+        double own = 0.0;
+        for (size_t i = 0; i < (size_t)n; i++)
+            for (size_t e = 0; e < pixels; e++) own += p[i * image + (size_t)c * pixels + e];
+        own /= (double)pixels * n;
+        for (size_t i = 0; i < (size_t)n; i++)
+            for (size_t e = 0; e < pixels; e++) {
+                const double d = p[i * image + (size_t)c * pixels + e] - own;
+                squares += d * d;
+            }
+    }
     *sd = sqrt(squares / (double)all);
     return OT_OK;
 }

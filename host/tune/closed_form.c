@@ -2,12 +2,13 @@
  *
  * What variation does to a layer is, for the most part, to scale and shift its input as a whole; batch norm's scale and shift were
  * learned for the ideal.  So run a few images, and before each T-ReLU in turn choose (a, b) such that (x - b) a has the mean and the
- * standard deviation that the ideal network's x0 had on them:
+ * spread that the ideal network's x0 had on them:
  *
  *     a = sd(x0) / sd(x)        b = mean(x) - mean(x0) / a
  *
- * The next layer then sees the mended output of this one, so one forward pass does all layers.  A gain that would fall below 1/64 is
- * held there (b follows); a layer without spread keeps (1, 0). */
+ * The next layer then sees the mended output of this one, so one forward pass does all layers.  The spread is that within channels:
+ * random variation moves channels apart, and a gain that shrank to make up for it would shrink the signal (docs/tuning.md has both
+ * measured).  A gain that would fall below 1/64 is held there (b follows); a layer without spread keeps (1, 0). */
 #include "ohmtrim/tune.h"
 #include "base/fail.h"
 #include "base/progress.h"

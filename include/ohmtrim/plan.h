@@ -69,8 +69,8 @@ int       ot_plan_class(const float *logits, int classes);
 ot_status ot_plan_gradient(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, double *loss, double *grad_gain,
                            double *grad_offset);
 
-/* Forward of n <= tile images that stops before each T-ReLU with the mean and standard deviation (over images, channels and pixels)
- * of its input x; `fn` may set the layer's knobs, which are used at once and kept.  For closed forms (DESIGN 6). */
+/* Forward of n <= tile images that stops before each T-ReLU with the mean of its input x over images, channels and pixels, and its
+ * spread within channels: sd = sqrt(mean over channels of the variance over images and pixels).  `fn` may set the layer's knobs, which are used at once and kept.  For closed forms (DESIGN 6). */
 typedef ot_status (*ot_moment_fn)(void *user, int relu, double mean, double sd, float *gain, float *offset);
 ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, ot_moment_fn fn, void *user);
 

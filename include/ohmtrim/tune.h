@@ -52,7 +52,7 @@ int64_t ot_tune_steps(const ot_tune_options *opt, int64_t n);
 ot_status ot_tune_adam(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n_index, const ot_tune_options *opt,
                        int64_t steps, float *gain, float *offset, ot_tune_cost *cost);
 
-/* The ideal network's means and spreads of each T-ReLU's input on `n` images (at most the plan's tile): mean (L), sd (L), with knobs
+/* The ideal network's means and spreads (ot_plan_moments) of each T-ReLU's input on `n` images (at most the plan's tile): mean (L), sd (L), with knobs
  * 1, 0.  Loads the ideal weights into the plan. */
 ot_status ot_tune_targets(double *mean, double *sd, ot_plan *plan, const ot_data *data, const uint32_t *index, int n);
 /* Layer by layer a = sd0 / sd, b = mean - mean0 / a on what `plan` holds: one forward pass.  (1, 0) where a spread is zero. */
