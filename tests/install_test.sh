@@ -35,7 +35,7 @@ done
         echo "void example_$n(ot_network *net, ot_device dev, ot_chip *chip, ot_data *test, ot_campaign_how how);"
         echo "void example_$n(ot_network *net, ot_device dev, ot_chip *chip, ot_data *test, ot_campaign_how how)"
         echo '{ (void)net; (void)dev; (void)chip; (void)test; (void)how; {'
-        sed -n '1,/\*\//p' "$h" | sed -n 's/^ \*     \(.*[;{})"]\( *\/\/.*\)\{0,1\}\)$/\1/p'
+        sed -n '1,/\*\//p' "$h" | sed -nE 's/^ \*     ((if .*|.*[;{}])( *\/\/.*)?)$/\1/p'
         echo '} }'
     done
 } >"$d/examples.c"
