@@ -49,7 +49,7 @@ static ot_status write_query(ot_store *s, const char *path, const char *sql)
             switch (sqlite3_column_type(stmt, i)) {
             case SQLITE_INTEGER: st = ot__text_add(&t, "%lld", (long long)sqlite3_column_int64(stmt, i)); break;
             case SQLITE_FLOAT: st = ot__text_add(&t, "%.17g", sqlite3_column_double(stmt, i)); break;
-            case SQLITE_TEXT: st = add_quoted(&t, (const char *)sqlite3_column_text(stmt, i)); break;
+            case SQLITE_TEXT: st = add_quoted(&t, ot__store_text(stmt, i)); break;
             case SQLITE_BLOB: st = add_floats(&t, stmt, i); break;
             default: break;                                          /* NULL: an empty field */
             }

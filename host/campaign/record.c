@@ -29,7 +29,7 @@ static ot_status stored(char **out, ot_store *s, const char *key)
     *out = NULL;
     OT_TRY(ot__store_ask(&stmt, s, "SELECT value FROM spec WHERE key = ?1", "t", key));
     ot_status st = ot__store_next(s, stmt, &more);
-    if (st == OT_OK && more && !(*out = ot_strdup((const char *)sqlite3_column_text(stmt, 0))))
+    if (st == OT_OK && more && !(*out = ot_strdup(ot__store_text(stmt, 0))))
         st = ot__fail(OT_E_NOMEM, __FILE__, __LINE__, "%s: no memory for the stored spec", ot__store_path(s));
     sqlite3_finalize(stmt);
     return st;
@@ -100,10 +100,10 @@ static ot_status compare_build(campaign *c)
     ot_status st = ot__store_next(c->store, stmt, &more);
     for (; st == OT_OK && more && !l.n; st = ot__store_next(c->store, stmt, &more)) {
         for (int i = 0; i < 4; i++) {
-            const char *was = (const char *)sqlite3_column_text(stmt, i);
+            const char *was = ot__store_text(stmt, i);
             if (strcmp(was, values[i])) differ(&l, names[i], was, values[i]);
         }
-        if (sqlite3_column_int(stmt, 4) != OT_DRAW_VERSION) differ(&l, "draw_version", (const char *)sqlite3_column_text(stmt, 4), "another");
+        if (sqlite3_column_int(stmt, 4) != OT_DRAW_VERSION) differ(&l, "draw_version", ot__store_text(stmt, 4), "another");
     }
     sqlite3_finalize(stmt);
     OT_TRY(st);
@@ -261,7 +261,7 @@ ot_status campaign__jobs(job **out, int *n, campaign *c, job_role role)
         j->fresh = 0;
         if (sqlite3_column_int(stmt, 2)) j->tuners = 0;
         else if (sqlite3_column_type(stmt, 1) != SQLITE_NULL) {
-            OT_TRY_TO(done, st, ot_tuner_parse(&t, (const char *)sqlite3_column_text(stmt, 1)));
+            OT_TRY_TO(done, st, ot_tuner_parse(&t, ot__store_text(stmt, 1)));
             j->tuners &= ~(1u << t);
         }
         OT_TRY_TO(done, st, ot__store_next(c->store, stmt, &more));

@@ -97,6 +97,12 @@ ot_status ot__store_next(ot_store *s, sqlite3_stmt *stmt, int *more)
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? OT_OK : ot__store_fail(s);
 }
 
+const char *ot__store_text(sqlite3_stmt *stmt, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+    return text ? text : "";
+}
+
 ot_status ot__store_do(ot_store *s, const char *sql, const char *formats, ...)
 {
     sqlite3_stmt *stmt;

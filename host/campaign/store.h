@@ -29,6 +29,8 @@ ot_status ot__store_do(ot_store *s, const char *sql, const char *formats, ...);
 ot_status ot__store_ask(sqlite3_stmt **out, ot_store *s, const char *sql, const char *formats, ...);
 /* Next row: *more = 1, or 0 at the end. */
 ot_status ot__store_next(ot_store *s, sqlite3_stmt *stmt, int *more);
+/* A column of the row as a text; "" for NULL.  Valid until the next step. */
+const char *ot__store_text(sqlite3_stmt *stmt, int column);
 /* The first column of the only row as a number; `otherwise` if there is no row or it is NULL. */
 ot_status ot__store_int(int64_t *out, ot_store *s, int64_t otherwise, const char *sql, const char *formats, ...);
 

@@ -31,7 +31,7 @@ ot_status ot__store_spec(ot_campaign_spec *spec, ot_store *s)
     OT_TRY(ot__store_ask(&stmt, s, "SELECT key, value FROM spec WHERE role IN ('fixed', 'grows', 'place') AND key NOT LIKE '%.sha256'", ""));
     ot_status st = ot__store_next(s, stmt, &more);
     while (st == OT_OK && more) {
-        st = ot_campaign_spec_set(spec, (const char *)sqlite3_column_text(stmt, 0), (const char *)sqlite3_column_text(stmt, 1));
+        st = ot_campaign_spec_set(spec, ot__store_text(stmt, 0), ot__store_text(stmt, 1));
         if (st != OT_OK) ot__fail_prefix(st = OT_E_FORMAT, "%s: table spec: ", ot__store_path(s));
         else st = ot__store_next(s, stmt, &more);
     }
