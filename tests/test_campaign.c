@@ -45,7 +45,7 @@ TEST its_text_reads_back_to_the_same(void)
     ot_campaign_spec s, t;
     char *text;
     ot_campaign_spec_defaults(&s);
-    OK(ot_campaign_spec_set(&s, "network", "my net/a: b#c.onnx"));
+    OK(ot_campaign_spec_set(&s, "network", "my net/a: b#c\\x 'it''s' \"q\" %.onnx"));
     OK(ot_campaign_spec_set(&s, "data", "npz:x.npz"));
     OK(ot_campaign_spec_set(&s, "sigma", "0.012345678901234567"));
     OK(ot_campaign_spec_set(&s, "tune.lr", "1e-3"));

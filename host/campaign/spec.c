@@ -117,8 +117,10 @@ ot_status ot_campaign_spec_set(ot_campaign_spec *spec, const char *key, const ch
         if (strcmp(k->name, key)) continue;
         if (k->type == SPEC_TUNERS) return take_tuners(spec, value);
         if (k->type != SPEC_TEXT) return take_number(spec, k, value);
-        if (!*value || strlen(value) >= (size_t)k->most || strpbrk(value, "\n\r\""))
-            OT_FAIL(OT_E_RANGE, "%s = '%.60s', want a text of 1..%.0f bytes without quotes and line ends", k->name, value, k->most - 1);
+        int control = 0;
+        for (const char *c = value; *c; c++) control |= (unsigned char)*c < ' ' || *c == 127;
+        if (!*value || strlen(value) >= (size_t)k->most || control)
+            OT_FAIL(OT_E_RANGE, "%s = '%.60s', want a text of 1..%.0f bytes without line ends and control characters", k->name, value, k->most - 1);
         strcpy((char *)spec + k->at, value);
         return OT_OK;
     }
@@ -208,9 +210,23 @@ void ot__spec_value(char out[SPEC_VALUE], const ot_campaign_spec *spec, const sp
     }
 }
 
+/* YAML's single quotes take everything as it is but themselves, which stand twice. */
+static char *quoted(char *p, const char *text)
+{
+    *p++ = '\'';
+    for (; *text; text++) {
+        if (*text == '\'') *p++ = '\'';
+        *p++ = *text;
+    }
+    *p++ = '\'';
+    *p++ = '\n';
+    *p = 0;
+    return p;
+}
+
 ot_status ot_campaign_spec_text(char **out, const ot_campaign_spec *spec)
 {
-    enum { LINE = SPEC_VALUE + 64 };
+    enum { LINE = 2 * SPEC_VALUE + 64 };
     char *text = ot_alloc(N_KEYS + 1, LINE), value[SPEC_VALUE], *p = text;
     int below = 0;
     if (!text) OT_NOMEM("a spec", (size_t)(N_KEYS + 1) * LINE);
@@ -219,8 +235,9 @@ ot_status ot_campaign_spec_text(char **out, const ot_campaign_spec *spec)
         const char *dot = strchr(k->name, '.');
         ot__spec_value(value, spec, k);
         if (dot && !below++) p += sprintf(p, "tune:\n");
-        const char *format = k->type == SPEC_TUNERS ? "%s%s: [%s]\n" : k->type == SPEC_TEXT ? "%s%s: \"%s\"\n" : "%s%s: %s\n";
-        if (k->type != SPEC_TEXT || value[0]) p += sprintf(p, format, dot ? "  " : "", dot ? dot + 1 : k->name, value);
+        if (k->type == SPEC_TEXT && !value[0]) continue;
+        p += sprintf(p, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : k->name);
+        p = k->type == SPEC_TEXT ? quoted(p, value) : p + sprintf(p, k->type == SPEC_TUNERS ? "[%s]\n" : "%s\n", value);
     }
     *out = text;
     return OT_OK;
