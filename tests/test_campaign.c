@@ -377,6 +377,8 @@ SUITE(test_campaign)
         {"the_nearest", "UPDATE tuning SET nearest = 0 WHERE chip = 1 AND tuner = 'subset'", 1},
         {"the_images", "UPDATE tuning SET images_forward = 1 WHERE chip = 1 AND tuner = 'subset'", 1},
         {"the_steps", "UPDATE tuning SET steps = 6 WHERE chip = 1 AND tuner = 'subset'", 1},
+        {"the_projected", "UPDATE tuning SET projected = 1 WHERE chip = 1 AND tuner = 'subset'", 1},
+        {"the_restores", "UPDATE tuning SET nan_restores = 1 WHERE chip = 1 AND tuner = 'subset'", 1},
         {"the_ideal", "UPDATE ideal SET correct = 91", 1},
         {"a_stimulus", "UPDATE stimulus SET image = 8 WHERE position = 0", 1},
         {"the_casebook", "DELETE FROM casebook", 1},
