@@ -99,6 +99,35 @@ $(B)/host/backend/cpu_loops_16.o: CPU_LEVEL := $(if $(HAVE_X86_LEVELS),-march=x8
 $(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TESTS_DIR='"$(CURDIR)/tests"'
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+# The cuda backend on the CPU: kernels/ and host/backend/cuda*.c against the emulator and the stand-in runtime of tests/simt.
+CU_SRC    := $(sort $(wildcard kernels/*.cu))
+SIMT_SUITES := backend $(patsubst tests/simt/test_%.c,%,$(sort $(wildcard tests/simt/test_*.c)))
+SIMT_C    := host/backend/backend.c $(wildcard host/backend/cuda*.c) $(addprefix tests/,check.c main.c naive.c nets.c backend_cases.c test_backend.c) \
+             $(sort $(wildcard tests/simt/*.c))
+SIMT_OBJ  := $(patsubst %.c,$(B)/simt/%.o,$(SIMT_C)) $(patsubst %.cu,$(B)/simt/%.o,$(CU_SRC)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp))
+SIMT_INC  := -I$(B)/simt -Itests/simt -Itests $(INC)
+SIMT_CXX  := $(CXX) -std=c++17 $(SIMT_OPT) $(filter-out -Wstrict-prototypes -Wmissing-prototypes -Wshadow,$(WARN)) -Wno-unknown-pragmas $(MATHS) $(SAN) -pthread $(SIMT_INC) -MMD -MP
+$(B)/simt/suites.inc: FORCE | $(B)
+	$(Q)mkdir -p $(dir $@); printf '$(call list,,$(SIMT_SUITES))' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(B)/simt/tests/main.o: $(B)/simt/suites.inc
+$(B)/simt/%.o: %.c
+	@mkdir -p $(dir $@)
+	@echo '  cc $< (emulated)'
+	$(Q)$(CC) $(ALL_CFLAGS) $(DEFS) -DOT_HAVE_CUDA=1 -DOT_SIMT=1 -DOT_TESTS_DIR='"$(CURDIR)/tests"' $(SIMT_INC) -MMD -MP -c -o $@ $<
+$(B)/simt/%.o: %.cu
+	@mkdir -p $(dir $@)
+	@echo '  simt $<'
+	$(Q)$(SIMT_CXX) -x c++ -c -o $@ $<
+$(B)/simt/%.o: %.cpp
+	@mkdir -p $(dir $@)
+	@echo '  c++ $<'
+	$(Q)$(SIMT_CXX) -c -o $@ $<
+$(B)/tests/run-simt: $(SIMT_OBJ) $(B)/libohmtrim.a
+	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
+tests-simt: $(B)/tests/run-simt
+	$(Q)cp -f $< $(BUILD)/run-simt
+.PHONY: tests-simt
+
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 check:

@@ -41,7 +41,9 @@ OT_HD float ot_cell_z(float z, const ot_cell_map *map) { return ot_clip(z, map->
 OT_HD float ot_cell_poly(const float *c, int n, float z)
 {
     float p = c[n - 1];
-#ifndef __clang__
+#if defined(__CUDACC__)
+#pragma unroll
+#elif !defined(__clang__)
 #pragma GCC unroll 16
 #endif
     for (int k = n - 2; k >= 0; k--) p = ot_fma(p, z, c[k]);

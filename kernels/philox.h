@@ -28,7 +28,9 @@ typedef enum ot_purpose {
 OT_HD void ot_philox_rounds(int rounds, uint32_t *x0, uint32_t *x1, uint32_t *x2, uint32_t *x3, uint32_t k0, uint32_t k1)
 {
     uint32_t a = *x0, b = *x1, c = *x2, d = *x3;
-#ifndef __clang__
+#if defined(__CUDACC__)
+#pragma unroll
+#elif !defined(__clang__)
 #pragma GCC unroll 10
 #endif
     for (int i = 0; i < rounds; i++) {

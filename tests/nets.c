@@ -146,10 +146,10 @@ ot_data *net_data(const ot_network *net, uint64_t seed, int n, int bytes)
 
 const char *net_backend(int i)
 {
-    static const char *const names[] = {"ref", "cpu"};
-    static int               have[2] = {-1, -1};
+    static const char *const names[] = {"ref", "cpu", "cuda"};
+    static int               have[3] = {-1, -1, -1};
     int                      seen = 0;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) {
         ot_backend *be;
         if (have[k] < 0) {
             have[k] = ot_backend_open(&be, names[k], NULL) == OT_OK;

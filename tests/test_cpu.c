@@ -312,7 +312,7 @@ TEST opening_survives_any_failed_allocation(void)
                 void  *ctx, *op;
                 size_t bytes, scratch;
                 ot_memory_fail_at(n);
-                ot_status st = ot__backend_cpu.open(&ctx);
+                ot_status st = ot__backend_cpu.open(&ctx, "");
                 if (st == OT_OK) {
                     st = ot__backend_cpu.step_open(ctx, &op, &steps[i], TILE, &opt, &bytes, &scratch);
                     if (st == OT_OK) ot__backend_cpu.step_close(ctx, op);

@@ -19,7 +19,10 @@
  *   dres, and then add_res is set.  dsrc is written before dres.  A fused `res` is never the step's own `src`.
  * - Tensors share memory in turn, so a step writes all of its output, its layout's padding too.
  * - src and dst are as forward left them when backward runs; `g` may be overwritten.
- * - An image's result does not depend on the images beside it (but for batch statistics). */
+ * - An image's result does not depend on the images beside it (but for batch statistics).
+ *
+ * A backend with a `many` table (cuda) takes plans of several chips (opt->chips): a tensor then holds one tile a chip, each rounded up to
+ * 64 bytes, except tensor 0, the images, which all chips share.  Knobs, taps and gradients of such plans stay in the backend's memory. */
 #ifndef OT_BACKEND_H
 #define OT_BACKEND_H
 
@@ -52,6 +55,12 @@ typedef struct ot_step_run {
     float   gain, offset;          /* of the T-ReLU, if any */
     float  *tap;                   /* (n) mean over neurons of the output of each image, or NULL; double sums, fixed order */
     int     skip_relu;             /* leave out the T-ReLU (its input is wanted: moments) */
+    /* several chips: how many of them count; the rest in the backend's memory, chip k's at k * stride, in place of gain, offset, tap */
+    int          chips;
+    const float *gains, *offsets;
+    int64_t      knob_stride;
+    float       *taps;
+    int64_t      tap_stride;
 } ot_step_run;
 
 /* Backward: g = dL/d(output) comes in and is overwritten; results are written, not added, unless said. */
@@ -62,11 +71,69 @@ typedef struct ot_step_back {
     int      add_src, add_res;          /* add to dsrc / dres instead of writing (the tensor has several readers) */
     float   *grad_weight, *grad_bias;   /* host, ONNX layout; NULL unless training */
     float   *grad_gamma, *grad_beta;    /* AFFINE in training, host; a bias layer has grad_beta alone */
+    /* several chips, as above; gradients are added to sums[k * sums_stride] (gain) and sums_offset after it (offset) */
+    int          chips;
+    const float *gains, *offsets;
+    int64_t      knob_stride;
+    double      *sums;
+    int64_t      sums_stride, sums_offset;
 } ot_step_back;
+
+/* What a backend adds that keeps many chips and the images in its own memory.  Calls only put work into the backend's queue, but for
+ * read and write, which wait for it.  `mem` is the backend's memory throughout. */
+typedef struct ot_many_input {
+    const void     *pixels, *values;    /* mem: (N, c, h, w) bytes, or floats as the network wants them */
+    const float    *scale, *shift;      /* mem: (c) of pixels */
+    const uint32_t *rows, *step;        /* mem: image row rows[*step * per_step + first + i]; NULL: no table, step 0 */
+    int64_t         per_step, first;
+    uint32_t       *wanted;             /* mem: (n) the rows taken */
+} ot_many_input;
+typedef struct ot_many_loss {
+    const int32_t  *labels;             /* mem */
+    const uint32_t *rows;               /* mem: (n) */
+    void           *grad;               /* mem: gradient of the logits, NULL: not wanted */
+    double         *loss;               /* mem: (chip), added to; NULL: not wanted */
+    int64_t        *right;              /* mem: (chip), added to */
+    uint32_t       *bits;               /* mem: (chip, bits_stride), bit first + i */
+    int64_t         bits_stride, first;
+    int            *flags;              /* mem: (chip) bit 0: a logit is not finite; NULL: not wanted */
+} ot_many_loss;
+typedef struct ot_many_adam ot_many_adam;     /* one population's optimiser state, in the backend's memory */
+typedef struct ot_many_adam_result { int steps, projected, nan_restores, bad_in_row; double best_loss, last_loss; } ot_many_adam_result;
+
+struct ot_cell_map;
+typedef struct ot_many_i {
+    ot_status (*write)(void *ctx, void *mem, const void *from, size_t bytes);
+    ot_status (*read)(void *ctx, void *to, const void *mem, size_t bytes);
+    ot_status (*fill)(void *ctx, void *mem, int byte, size_t bytes);
+    ot_status (*free_bytes)(void *ctx, size_t *bytes);
+    /* A crossbar step's signed magnitudes (ONNX order) and step: kept by the op; then the cells of `chips` chips, maps and numbers in mem. */
+    ot_status (*design)(void *ctx, void *op, const int32_t *q, double step, int bits, uint64_t seed, uint32_t layer);
+    ot_status (*draw)(void *ctx, void *op, int chips, const struct ot_cell_map *maps, const uint32_t *numbers);
+    /* A step's weights of chip `k`, in ONNX order. */
+    ot_status (*weights)(void *ctx, void *op, int k, float *onnx);
+    ot_status (*input)(void *ctx, void *dst, ot_shape s, int n, const ot_many_input *in);
+    ot_status (*loss)(void *ctx, const void *logits, ot_shape s, int64_t stride, int chips, int n, const ot_many_loss *l);
+    ot_status (*get)(void *ctx, float *nchw, ot_shape s, int64_t stride, int chips, int n, const void *src);
+    /* out, mem: (chip, 2) mean and spread as `moments` */
+    ot_status (*moments)(void *ctx, const void *src, ot_shape s, int64_t stride, int chips, int n, double *out);
+    /* Knobs (chip, 2 L) in gains-then-offsets order; `minibatch` images a step.  adam_mem: where forward and backward find things. */
+    ot_status (*adam_open)(void *ctx, ot_many_adam **out, int chips, int relus);
+    void (*adam_close)(void *ctx, ot_many_adam *a);
+    ot_status (*adam_start)(void *ctx, ot_many_adam *a, int chips, const float *knobs, double lr, int64_t minibatch);
+    void (*adam_mem)(ot_many_adam *a, const float **knobs, double **grad, double **loss, uint32_t **step);
+    ot_status (*adam_step)(void *ctx, ot_many_adam *a, int chips);
+    ot_status (*adam_result)(void *ctx, ot_many_adam *a, int chips, float *knobs, ot_many_adam_result *result);
+    /* All work put in between is noted, then done at each replay. */
+    ot_status (*capture)(void *ctx);
+    ot_status (*captured)(void *ctx, void **graph);       /* graph NULL: the noted work is thrown away */
+    ot_status (*replay)(void *ctx, void *graph);
+    void (*graph_close)(void *ctx, void *graph);
+} ot_many_i;
 
 typedef struct ot_backend_i {
     const char *name;                                       /* "ref", "cpu", "cuda" */
-    ot_status (*open)(void **ctx);
+    ot_status (*open)(void **ctx, const char *flavour);     /* what follows "name:", or "" */
     void (*close)(void *ctx);
     void (*detail)(void *ctx, char *text, size_t n);        /* library, version, instruction set */
 
@@ -94,14 +161,19 @@ typedef struct ot_backend_i {
     ot_status (*batch_statistics)(void *ctx, void *op, float *mean, float *var);
     /* over the n images of a tensor, double, fixed order: the mean of all, and the spread within channels (plan.h, ot_moment_fn) */
     ot_status (*moments)(void *ctx, const void *src, ot_shape s, int n, double *mean, double *sd);
+    float (*gradient_scale)(void *ctx);                     /* what gradients are multiplied by to fit the format; NULL: 1 */
+    const ot_many_i *many;                                  /* NULL: one chip at a time, in host memory */
 } ot_backend_i;
 
 extern const ot_backend_i ot__backend_ref, ot__backend_cpu;
+#ifdef OT_HAVE_CUDA
+extern const ot_backend_i ot__backend_cuda;
+#endif
 
 struct ot_backend {
     const ot_backend_i *i;
     void *ctx;
-    char why[384], detail[256];
+    char name[16], why[384], detail[256];     /* name: with its flavour */
 };
 
 #endif

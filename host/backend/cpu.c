@@ -27,8 +27,9 @@ static const ot__cpu_loops *pick(const char **isa)
     return &ot__cpu_loops_4;
 }
 
-static ot_status cpu_open(void **ctx)
+static ot_status cpu_open(void **ctx, const char *flavour)
 {
+    if (*flavour) OT_FAIL(OT_E_BACKEND, "backend 'cpu:%s', want 'cpu' alone", flavour);
     ot__cpu *cpu = ot_alloc(1, sizeof *cpu);
     if (!cpu) OT_NOMEM("cpu backend", sizeof *cpu);
     cpu->loops = pick(&cpu->isa);

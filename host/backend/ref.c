@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static ot_status open_context(void **ctx)
+static ot_status open_context(void **ctx, const char *flavour)
 {
+    if (*flavour) OT_FAIL(OT_E_BACKEND, "backend 'ref:%s', want 'ref' alone", flavour);
     *ctx = NULL;
     return OT_OK;
 }

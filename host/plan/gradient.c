@@ -84,6 +84,7 @@ ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_o
 ot_status ot_plan_gradient(ot_plan *p, const ot_data *data, const uint32_t *index, int64_t n, double *loss, double *grad_gain, double *grad_offset)
 {
     const size_t relus = (size_t)p->relus;
+    const double scale = p->be->i->gradient_scale ? (double)p->be->i->gradient_scale(p->be->ctx) : 1.0;
     double       sum = 0.0;
     int32_t      labels[4096];                                       /* the largest tile */
     if (p->opt.use != OT_PLAN_TUNE) OT_FAIL(OT_E_RANGE, "gradients to knobs want a plan opened for tuning");
@@ -97,9 +98,10 @@ ot_status ot_plan_gradient(ot_plan *p, const ot_data *data, const uint32_t *inde
         OT_TRY(ot__plan_steps(p, count, 0));
         OT_TRY(p->be->i->get(p->be->ctx, p->out, p->tensors[p->logits].shape, count, ot__plan_tensor(p, p->logits)));
         for (int k = 0; k < count; k++) labels[k] = data->labels[index ? (int64_t)index[first + k] : first + k];
-        ot__plan_cross_entropy(p, labels, count, 1.0 / (double)n, 0.0, &sum);
+        ot__plan_cross_entropy(p, labels, count, scale / (double)n, 0.0, &sum);
         OT_TRY(ot__plan_backward(p, count, grad_gain, grad_offset, NULL));
     }
+    for (size_t l = 0; l < relus; l++) grad_gain[l] /= scale, grad_offset[l] /= scale;
     *loss = sum / (double)n;
     return OT_OK;
 }

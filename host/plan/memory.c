@@ -3,7 +3,7 @@
  * Each tensor, and each gradient, lives from the step that writes it to the step that reads it last.  Time runs through the forward
  * steps and then, in plans with a backward pass, through them in reverse.  Things whose times do not overlap may share memory: the
  * largest are placed first, each at the lowest place that is free while it lives.  A plan with a backward pass keeps all its forward
- * tensors to the end, since backward reads them. */
+ * tensors to the end, since backward reads them.  A tensor of several chips holds theirs one after the other. */
 #include "plan/impl.h"
 
 #include <stdlib.h>
@@ -44,13 +44,14 @@ ot_status ot__plan_place(ot_plan *p)
 {
     const ot_backend_i *i = p->be->i;
     const int           back = p->opt.use != OT_PLAN_FORWARD, end = 2 * p->n_steps;
+    const size_t        chips = p->opt.chips > 1 ? (size_t)p->opt.chips : 1;
     thing              *things = ot_alloc((size_t)p->n_tensors * 2, sizeof *things);
     int                 n = 0;
     if (!things) OT_NOMEM("memory plan", (size_t)p->n_tensors * 2 * sizeof *things);
     for (int k = 0; k < p->n_tensors; k++) {
         ot__tensor *t = &p->tensors[k];
         if (k > 0 && t->producer < 0) continue;
-        t->bytes = aligned(i->tensor_bytes(p->be->ctx, t->shape, p->opt.tile));
+        t->bytes = aligned(i->tensor_bytes(p->be->ctx, t->shape, p->opt.tile)) * (k > 0 ? chips : 1);
         int last = back || k == p->logits ? end : t->last_read > t->producer ? t->last_read : t->producer;
         things[n] = (thing){t->bytes, &t->at, t->producer, last, n};
         n++;

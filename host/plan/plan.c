@@ -11,6 +11,7 @@ static ot_status check(const ot_plan_options *opt)
     if (opt->tile < 1 || opt->tile > 4096) OT_FAIL(OT_E_RANGE, "tile = %d images, want 1..4096", opt->tile);
     if (opt->conv != OT_CONV_AUTO && opt->conv != OT_CONV_DIRECT && opt->conv != OT_CONV_WINOGRAD)
         OT_FAIL(OT_E_RANGE, "convolution choice = %d, want auto, direct or winograd", (int)opt->conv);
+    if (opt->chips < 0 || opt->chips > 65535) OT_FAIL(OT_E_RANGE, "chips in flight = %d, want 0..65535", opt->chips);
     if (!(opt->label_smoothing >= 0 && opt->label_smoothing <= 1))
         OT_FAIL(OT_E_RANGE, "label smoothing = %g, want 0..1", opt->label_smoothing);
     return OT_OK;
@@ -20,6 +21,7 @@ static ot_status check(const ot_plan_options *opt)
 static ot_status make(ot_plan **out, ot_backend *be, const ot_network *net, const ot_plan_options *opt)
 {
     OT_TRY(check(opt));
+    if (opt->chips > 0 && !be->i->many) OT_FAIL(OT_E_RANGE, "a plan of %d chips at once wants backend 'cuda', this one is '%s'", opt->chips, be->i->name);
     size_t   n = (size_t)ot_network_layers(net);
     size_t   bytes = sizeof(ot_plan) + n * (sizeof(ot__tensor) + sizeof(ot_step) + sizeof(void *));
     ot_plan *p = ot_alloc(1, bytes);

@@ -23,7 +23,7 @@ extern "C" {
 
 typedef struct ot_backend ot_backend;
 
-/* `name`: "auto", "cpu", "ref" ("cuda" where built).  `why` (may be NULL) gets a short sentence of what was picked and why,
+/* `name`: "auto", "cpu", "ref" and, where built, "cuda" (exact float), "cuda:tf32", "cuda:fp16" (tensor cores).  `why` (may be NULL) gets a short sentence of what was picked and why,
  * owned by the backend.  OT_E_BACKEND if it is not in this build or machine.  One backend object per thread. */
 ot_status   ot_backend_open(ot_backend **out, const char *name, const char **why);
 void        ot_backend_close(ot_backend *be);
@@ -38,6 +38,7 @@ typedef struct ot_plan_options {
     int            tile;   /* images computed at once, 1..4096; part of the result's identity */
     ot_conv_choice conv;
     double         label_smoothing;   /* TRAIN, 0..1: share of the target spread evenly over all classes */
+    int            chips;             /* 0: one; more are for ot_fleet (fleet.h) */
 } ot_plan_options;
 #define OT_PLAN_OPTIONS_INIT { .use = OT_PLAN_FORWARD, .tile = 128, .conv = OT_CONV_AUTO }
 

@@ -1,0 +1,346 @@
+/* cuda_step.c - a step on the GPU: its memory, weights loaded or drawn, forward and backward as launches of kernels.
+ *
+ * An op owns one block of device memory: the packed weights of all its chips, what the design gives every channel, and small results on
+ * their way to the host.  Plans of one chip get taps and gradients on the host at once, which waits for the device; plans of several
+ * chips leave them where they are and never wait. */
+#ifdef OT_HAVE_CUDA
+
+#include "backend/cuda.h"
+
+#include <string.h>
+
+struct ot__cuda_op {
+    ot_step    step;
+    int        chips, crossbar;
+    int64_t    src_stride, res_stride, dst_stride, weight_stride;
+    size_t     weights, tap_bytes;         /* ONNX weights; bytes of taps at the head of scratch */
+    otk_conv   conv;
+    otk_window window;
+    otk_draw   draw;
+    char      *block;
+    /* in the block */
+    void      *weight;                     /* (chips, packed) */
+    float     *onnx;                       /* (weights) on their way */
+    int32_t   *q;                          /* (weights) signed magnitudes, plans of several chips */
+    float     *bias, *scale, *shift;       /* (channels, padded) */
+    double    *mean, *var, *inverse;       /* batch */
+    double    *sums;                       /* (2) gain, offset */
+    float     *grad;                       /* training: (weights), then (2, channels) */
+    int        has_bias;
+    int64_t    count;                      /* batch: values a channel of the last forward */
+};
+
+static otk_conv conv_of(const ot_step *s)
+{
+    const ot_layer *l = s->layer;
+    otk_conv        c = {.in = ot__cuda_shape(s->in), .out = ot__cuda_shape(s->out), .groups = 1, .kh = 1, .kw = 1, .sh = 1, .sw = 1};
+    if (s->kind == OT_STEP_CONV) c.groups = l->groups, c.kh = l->kh, c.kw = l->kw, c.sh = l->sh, c.sw = l->sw, c.pt = l->pt, c.pl = l->pl;
+    return c;
+}
+
+static otk_window window_of(const ot_step *s)
+{
+    static const otk_window_kind kinds[] = {
+        [OT_STEP_MAX_POOL] = OTK_MAX_POOL, [OT_STEP_AVG_POOL] = OTK_AVG_POOL, [OT_STEP_GLOBAL_AVG] = OTK_GLOBAL_AVG,
+        [OT_STEP_PAD] = OTK_PAD, [OT_STEP_SLICE] = OTK_SLICE, [OT_STEP_RESHAPE] = OTK_RESHAPE,
+    };
+    const ot_layer *l = s->layer;
+    otk_window      w = {.kind = kinds[s->kind], .in = ot__cuda_shape(s->in), .out = ot__cuda_shape(s->out), .kh = l->kh, .kw = l->kw, .sh = l->sh, .sw = l->sw,
+                         .pt = l->pt, .pl = l->pl, .pb = l->pb, .pr = l->pr, .count_pad = l->count_pad, .pad_value = l->pad_value};
+    for (int k = 0; k < 3; k++) w.before[k] = l->pad_before[k], w.start[k] = l->slice_start[k], w.step[k] = l->slice_step[k];
+    return w;
+}
+
+/* Cuts the next piece off the op's block; with no block yet it only counts. */
+static void *cut(const ot__cuda_op *op, size_t *at, size_t bytes)
+{
+    void *p = op->block ? op->block + *at : NULL;
+    *at += (bytes + 255) / 256 * 256;
+    return p;
+}
+
+static size_t lay_out(ot__cuda_op *op, const ot__cuda *c, int train, int draws)
+{
+    const ot_step *s = &op->step;
+    size_t         at = 0, channels = (size_t)otk_channels(s->out.c);
+    if (op->crossbar) {
+        op->weight = cut(op, &at, (size_t)op->chips * (size_t)op->weight_stride * ot__cuda_size(c));
+        op->onnx = cut(op, &at, op->weights * sizeof(float));
+        if (draws) op->q = cut(op, &at, op->weights * sizeof(int32_t));
+        op->bias = cut(op, &at, channels * sizeof(float));
+    }
+    if (s->affine) {
+        op->scale = cut(op, &at, channels * sizeof(float));
+        op->shift = cut(op, &at, channels * sizeof(float));
+    }
+    if (s->batch) {
+        op->mean = cut(op, &at, channels * sizeof(double));
+        op->var = cut(op, &at, channels * sizeof(double));
+        op->inverse = cut(op, &at, channels * sizeof(double));
+    }
+    op->sums = cut(op, &at, 2 * sizeof(double));
+    if (train) op->grad = cut(op, &at, (op->weights + 2 * channels) * sizeof(float));
+    return at;
+}
+
+void ot__cuda_step_close(void *ctx, void *vop)
+{
+    ot__cuda_op *op = vop;
+    (void)ctx;
+    if (!op) return;
+    (void)cudaFree(op->block);
+    ot_free(op);
+}
+
+static ot_status take_block(ot__cuda_op *op, ot__cuda *c, size_t bytes)
+{
+    OT_CUDA(cudaMalloc((void **)&op->block, bytes));
+    OT_CUDA(cudaMemsetAsync(op->block, 0, bytes, c->stream));         /* padding of weights and channels stays 0 */
+    return OT_OK;
+}
+
+ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int tile, const ot_plan_options *opt, size_t *op_bytes, size_t *scratch_bytes)
+{
+    ot__cuda *c = ctx;
+    int       train = opt->use == OT_PLAN_TRAIN, chips = opt->chips > 1 ? opt->chips : 1;
+    if (train && c->type == OTK_F16) OT_FAIL(OT_E_UNSUPPORTED, "training weights in half precision is not supported, want backend 'cuda' or 'cuda:tf32'");
+    ot__cuda_op *op = ot_alloc(1, sizeof *op);
+    if (!op) OT_NOMEM(step->layer->name, sizeof *op);
+    op->step = *step;
+    op->chips = chips;
+    op->crossbar = step->kind == OT_STEP_CONV || step->kind == OT_STEP_DENSE;
+    op->src_stride = opt->chips && step->src == 0 ? 0 : ot__cuda_stride(c, step->in, tile);
+    op->res_stride = opt->chips && step->res == 0 ? 0 : ot__cuda_stride(c, step->out, tile);
+    op->dst_stride = ot__cuda_stride(c, step->out, tile);
+    if (op->crossbar) {
+        op->conv = conv_of(step);
+        op->weights = ot_layer_weights(step->layer);
+        op->weight_stride = (otk_conv_weights(&op->conv) + 31) / 32 * 32;
+    } else if (step->kind >= OT_STEP_MAX_POOL) {
+        op->window = window_of(step);
+    }
+    size_t    bytes = lay_out(op, c, train, opt->chips > 0), partial = 0;
+    ot_status st = take_block(op, c, bytes);
+    if (st != OT_OK) {
+        ot__cuda_step_close(c, op);
+        return ot__fail_prefix(st, "layer '%s': ", step->layer->name);
+    }
+    lay_out(op, c, train, opt->chips > 0);
+    if (opt->use != OT_PLAN_FORWARD) partial = otk_relu_back_bytes(ot__cuda_shape(step->out), chips, tile);
+    if (train && op->crossbar && otk_conv_gradient_bytes(&op->conv, tile) > partial) partial = otk_conv_gradient_bytes(&op->conv, tile);
+    op->tap_bytes = (size_t)tile * sizeof(float);
+    *op_bytes = sizeof *op + bytes;
+    *scratch_bytes = partial > op->tap_bytes ? partial : op->tap_bytes;
+    *out = op;
+    return OT_OK;
+}
+
+const char *ot__cuda_step_algorithm(void *vop)
+{
+    const ot__cuda_op *op = vop;
+    if (!op->crossbar) return "own";
+    return otk_conv_depthwise(&op->conv) ? "own depthwise" : "own implicit gemm";
+}
+
+static ot_status to_device(ot__cuda *c, void *dst, const void *src, size_t bytes)
+{
+    OT_CUDA(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, c->stream));
+    return OT_OK;
+}
+
+static ot_status to_host(ot__cuda *c, void *dst, const void *src, size_t bytes)
+{
+    OT_CUDA(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDeviceToHost, c->stream));
+    OT_CUDA(cudaStreamSynchronize(c->stream));
+    return OT_OK;
+}
+
+ot_status ot__cuda_step_load(void *ctx, void *vop, const float *weight, const float *bias, const float *scale, const float *shift)
+{
+    ot__cuda    *c = ctx;
+    ot__cuda_op *op = vop;
+    size_t       bytes = (size_t)op->step.out.c * sizeof(float);
+    if (op->weight && weight) {
+        OT_TRY(to_device(c, op->onnx, weight, op->weights * sizeof(float)));
+        for (int k = 0; k < op->chips; k++)
+            OT_CUDA(otk_conv_pack(&op->conv, c->type, op->onnx, (char *)op->weight + (size_t)k * (size_t)op->weight_stride * ot__cuda_size(c), 0, c->stream));
+        op->has_bias = bias != NULL;
+        if (bias) OT_TRY(to_device(c, op->bias, bias, bytes));
+    }
+    if (op->scale && scale) {
+        OT_TRY(to_device(c, op->scale, scale, bytes));
+        OT_TRY(to_device(c, op->shift, shift, bytes));
+    }
+    OT_CUDA(cudaStreamSynchronize(c->stream));
+    return OT_OK;
+}
+
+static otk_knobs knobs_of(const ot_step *s, const float *gains, const float *offsets, int64_t stride, float gain, float offset)
+{
+    if (!s->relu) return (otk_knobs){.there = 0};
+    return (otk_knobs){gains, offsets, stride, gain, offset, s->relu->clip, 1};
+}
+
+ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *res, void *dst, void *scratch, const ot_step_run *run)
+{
+    ot__cuda      *c = ctx;
+    ot__cuda_op   *op = vop;
+    const ot_step *s = &op->step;
+    const int      chips = run->chips ? run->chips : 1;
+    otk_tensor     in = {(void *)src, op->src_stride}, out = {dst, op->dst_stride}, w = {op->weight, op->weight_stride};
+    otk_after      after = {.res = {s->res >= 0 ? (void *)res : NULL, op->res_stride}, .in_factor = 1, .res_factor = 1, .out_factor = 1};
+    if (!run->skip_relu) after.knobs = knobs_of(s, run->gains, run->offsets, run->knob_stride, run->gain, run->offset);
+    after.bias = op->has_bias ? op->bias : NULL;
+    if (s->affine && !s->batch) after.scale = op->scale, after.shift = op->shift;
+    switch (s->kind) {
+    case OT_STEP_CONV: case OT_STEP_DENSE:
+        OT_CUDA(otk_conv_forward(c->math, &op->conv, chips, run->n, in, w, out, &after, c->stream));
+        break;
+    case OT_STEP_AFFINE:
+        if (s->batch) {
+            op->count = (int64_t)run->n * s->in.h * s->in.w;
+            OT_CUDA(otk_norm_forward(ot__cuda_shape(s->in), run->n, src, dst, op->scale, op->shift, (double)s->affine->eps, op->mean, op->var, op->inverse, c->stream));
+            break;
+        }
+        OT_CUDA(otk_pointwise(c->type, ot__cuda_shape(s->out), chips, run->n, in, out, &after, c->stream));
+        break;
+    case OT_STEP_ADD: case OT_STEP_RELU:
+        OT_CUDA(otk_pointwise(c->type, ot__cuda_shape(s->out), chips, run->n, in, out, &after, c->stream));
+        break;
+    default: OT_CUDA(otk_window_forward(c->type, &op->window, chips, run->n, in, out, 1.0f, c->stream));
+    }
+    if (run->taps) OT_CUDA(otk_tap(c->type, ot__cuda_shape(s->out), chips, run->n, out, run->taps, run->tap_stride, 1.0f, c->stream));
+    if (run->tap) {
+        OT_CUDA(otk_tap(c->type, ot__cuda_shape(s->out), 1, run->n, out, scratch, 0, 1.0f, c->stream));
+        OT_TRY(to_host(c, run->tap, scratch, (size_t)run->n * sizeof(float)));
+    }
+    return OT_OK;
+}
+
+/* g through the T-ReLU and the scale behind it, and into the added tensor. */
+static ot_status behind(ot__cuda *c, ot__cuda_op *op, const void *dst, void *g, void *dres, void *scratch, const ot_step_back *back)
+{
+    const ot_step *s = &op->step;
+    const float   *scale = s->affine && !s->batch ? op->scale : NULL;
+    int            single = back->grad_gain || back->grad_offset;
+    otk_relu_back  b = {.u = {(void *)dst, op->dst_stride}, .g = {g, op->dst_stride}, .dres = {dres, op->res_stride}, .scale = scale, .factor = 1,
+                        .u_factor = 1, .dres_factor = 1, .add_res = back->add_res, .partial = scratch};
+    b.knobs = knobs_of(s, back->gains, back->offsets, back->knob_stride, back->gain, back->offset);
+    if (!s->relu && !dres && !scale) return OT_OK;
+    if (s->relu && back->sums) b.sums = back->sums, b.sums_stride = back->sums_stride, b.sums_offset = back->sums_offset;
+    if (s->relu && single) {
+        b.sums = op->sums, b.sums_offset = 1;
+        OT_CUDA(cudaMemsetAsync(op->sums, 0, 2 * sizeof(double), c->stream));
+    }
+    OT_CUDA(otk_relu_back_run(c->type, ot__cuda_shape(s->out), (back->chips ? back->chips : 1), back->n, &b, c->stream));
+    if (s->relu && single) {
+        double sums[2];
+        OT_TRY(to_host(c, sums, op->sums, sizeof sums));
+        if (back->grad_gain) *back->grad_gain = sums[0];
+        if (back->grad_offset) *back->grad_offset = sums[1];
+    }
+    return OT_OK;
+}
+
+static ot_status conv_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, void *scratch, const ot_step_back *back)
+{
+    const ot_step *s = &op->step;
+    otk_tensor     gt = {g, op->dst_stride}, w = {op->weight, op->weight_stride}, d = {dsrc, op->src_stride};
+    if (back->grad_weight) {
+        OT_CUDA(otk_conv_gradient(&op->conv, back->n, src, g, op->grad, scratch, c->stream));
+        OT_TRY(to_host(c, back->grad_weight, op->grad, op->weights * sizeof(float)));
+    }
+    if (back->grad_bias) {
+        OT_CUDA(otk_channel_sums(ot__cuda_shape(s->out), back->n, g, op->grad + op->weights, c->stream));
+        OT_TRY(to_host(c, back->grad_bias, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
+    }
+    if (dsrc) OT_CUDA(otk_conv_data(c->math, &op->conv, (back->chips ? back->chips : 1), back->n, gt, w, d, 1.0f, back->add_src, c->stream));
+    return OT_OK;
+}
+
+static ot_status norm_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, const ot_step_back *back)
+{
+    const ot_step *s = &op->step;
+    float         *dgamma = op->grad + op->weights, *dbeta = dgamma + otk_channels(s->out.c);
+    size_t         bytes = (size_t)s->out.c * sizeof(float);
+    OT_CUDA(otk_norm_back(ot__cuda_shape(s->in), back->n, src, g, dsrc, back->add_src, op->scale, op->mean, op->inverse, dgamma, dbeta, c->stream));
+    if (back->grad_gamma) OT_TRY(to_host(c, back->grad_gamma, dgamma, bytes));
+    if (back->grad_beta) OT_TRY(to_host(c, back->grad_beta, dbeta, bytes));
+    return OT_OK;
+}
+
+ot_status ot__cuda_backward(void *ctx, void *vop, const void *src, const void *dst, void *g, void *dsrc, void *dres, void *scratch, const ot_step_back *back)
+{
+    ot__cuda      *c = ctx;
+    ot__cuda_op   *op = vop;
+    const ot_step *s = &op->step;
+    otk_tensor     gt = {g, op->dst_stride}, d = {dsrc, op->src_stride}, in = {(void *)src, op->src_stride};
+    otk_shape      shape = ot__cuda_shape(s->out);
+    if (s->kind == OT_STEP_AFFINE && !s->batch && back->grad_beta) {
+        OT_CUDA(otk_channel_sums(shape, back->n, g, op->grad + op->weights, c->stream));
+        OT_TRY(to_host(c, back->grad_beta, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
+    }
+    OT_TRY(behind(c, op, dst, g, dres == dsrc ? NULL : dres, scratch, back));
+    switch (s->kind) {
+    case OT_STEP_CONV: case OT_STEP_DENSE: return conv_back(c, op, src, g, dsrc, scratch, back);
+    case OT_STEP_AFFINE:
+        if (s->batch) return norm_back(c, op, src, g, dsrc, back);
+        if (dsrc) OT_CUDA(otk_add_to(c->type, shape, (back->chips ? back->chips : 1), back->n, gt, d, 1.0f, back->add_src, c->stream));
+        return OT_OK;
+    case OT_STEP_ADD: case OT_STEP_RELU:
+        if (dsrc) OT_CUDA(otk_add_to(c->type, shape, (back->chips ? back->chips : 1), back->n, gt, d, dres == dsrc ? 2.0f : 1.0f, back->add_src, c->stream));
+        return OT_OK;
+    default:
+        if (dsrc) OT_CUDA(otk_window_data(c->type, &op->window, (back->chips ? back->chips : 1), back->n, in, gt, d, 1.0f, back->add_src, c->stream));
+        return OT_OK;
+    }
+}
+
+ot_status ot__cuda_batch_statistics(void *ctx, void *vop, float *mean, float *var)
+{
+    ot__cuda    *c = ctx;
+    ot__cuda_op *op = vop;
+    int          channels = op->step.in.c;
+    double      *host = ot_alloc((size_t)channels * 2, sizeof *host);
+    if (!host) OT_NOMEM("batch statistics", (size_t)channels * 2 * sizeof *host);
+    ot_status st = to_host(c, host, op->mean, (size_t)channels * sizeof *host);
+    if (st == OT_OK) st = to_host(c, host + channels, op->var, (size_t)channels * sizeof *host);
+    double m = (double)op->count, unbiased = m / (m > 1 ? m - 1 : 1);
+    for (int k = 0; k < channels && st == OT_OK; k++) mean[k] = (float)host[k], var[k] = (float)(host[channels + k] * unbiased);
+    ot_free(host);
+    return st;
+}
+
+ot_status ot__cuda_design(void *ctx, void *vop, const int32_t *q, double step, int bits, uint64_t seed, uint32_t layer)
+{
+    ot__cuda    *c = ctx;
+    ot__cuda_op *op = vop;
+    OT_TRY(to_device(c, op->q, q, op->weights * sizeof *q));
+    OT_CUDA(cudaStreamSynchronize(c->stream));
+    op->draw = (otk_draw){.q = op->q, .seed = seed, .layer = layer, .bits = bits, .step = step};
+    return OT_OK;
+}
+
+ot_status ot__cuda_draw(void *ctx, void *vop, int chips, const struct ot_cell_map *maps, const uint32_t *numbers)
+{
+    ot__cuda    *c = ctx;
+    ot__cuda_op *op = vop;
+    otk_tensor   w = {op->weight, op->weight_stride};
+    op->draw.maps = maps;
+    op->draw.chip = numbers;
+    if (op->draw.step > 0.0) OT_CUDA(otk_draw_weights(0, &op->conv, c->type, chips, &op->draw, w, c->stream));
+    else OT_CUDA(cudaMemsetAsync(op->weight, 0, (size_t)chips * (size_t)op->weight_stride * ot__cuda_size(c), c->stream));
+    return OT_OK;
+}
+
+ot_status ot__cuda_weights(void *ctx, void *vop, int k, float *onnx)
+{
+    ot__cuda    *c = ctx;
+    ot__cuda_op *op = vop;
+    OT_CUDA(otk_conv_pack(&op->conv, c->type, op->onnx, (char *)op->weight + (size_t)k * (size_t)op->weight_stride * ot__cuda_size(c), 1, c->stream));
+    return to_host(c, onnx, op->onnx, op->weights * sizeof(float));
+}
+
+#else
+typedef int ot__cuda_step_is_not_in_this_build;
+#endif

@@ -1,0 +1,54 @@
+/* input.cu - images: kept on the device as they are in the file, made into the network's input as they are wanted.  One tensor serves all
+ * chips. */
+#include "kernels/store.cuh"
+
+enum { THREADS = 256 };
+
+struct input_args {
+    otk_shape       s;
+    int             n;
+    const uint8_t  *pixels;
+    const float    *values, *scale, *shift;
+    const uint32_t *rows, *step;
+    int64_t         per_step, first;
+    uint32_t       *wanted;
+    float           factor;
+};
+
+/* x * scale + shift, the product rounded too: the bits of ot_data_image. */
+__device__ __forceinline__ float rounded_twice(float x, float scale, float shift)
+{
+#ifdef __CUDACC__
+    return __fadd_rn(__fmul_rn(x, scale), shift);
+#else
+    return x * scale + shift;
+#endif
+}
+
+template <class T> __global__ void __launch_bounds__(THREADS) input_kernel1(input_args p, T *dst, int64_t all)
+{
+    const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;
+    if (e >= all) return;
+    const int     cp = otk_channels(p.s.c), c = (int)(e % cp);
+    const int64_t pixel = e / cp, plane = (int64_t)p.s.h * p.s.w, i = pixel / plane;
+    const int64_t slot = p.first + (p.step ? *p.step * p.per_step : 0) + i;
+    const int64_t row = p.rows ? (int64_t)p.rows[slot] : slot;
+    if (p.wanted && e % (plane * cp) == 0) p.wanted[i] = (uint32_t)row;
+    float v = 0.0f;
+    if (c < p.s.c) {
+        const int64_t from = (row * p.s.c + c) * plane + pixel % plane;
+        v = p.pixels ? rounded_twice((float)p.pixels[from], p.scale[c], p.shift[c]) : p.values[from];
+    }
+    ot_put(dst + e, v * p.factor);
+}
+
+extern "C" int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixels, const float *values, const float *scale, const float *shift,
+                         const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted, float factor, otk_stream stream)
+{
+    const int64_t    all = n * otk_image(s);
+    const dim3       grid((unsigned)ot_ceil(all, THREADS));
+    const input_args p = {s, n, pixels, values, scale, shift, rows, step, per_step, first, wanted, factor};
+    if (all <= 0) return 0;
+    if (type == OTK_F16) return ot_launch(input_kernel1<__half>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, (__half *)dst, all);
+    return ot_launch(input_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, (float *)dst, all);
+}
