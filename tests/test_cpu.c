@@ -63,7 +63,7 @@ static int run_step(const ot_backend_i *be, const ot_step *step, ot_plan_use use
     opt.use = use;
     opt.tile = TILE;
     opt.conv = conv;
-    int ok = be->open(&f.ctx) == OT_OK && be->step_open(f.ctx, &f.op, step, TILE, &opt, &op_bytes, &scratch_bytes) == OT_OK;
+    int ok = be->open(&f.ctx, "") == OT_OK && be->step_open(f.ctx, &f.op, step, TILE, &opt, &op_bytes, &scratch_bytes) == OT_OK;
     if (!ok) {
         printf("\n%s\n", ot_last_error());
         return 0;
