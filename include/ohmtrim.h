@@ -11,6 +11,7 @@
 #include "ohmtrim/data.h"
 #include "ohmtrim/chip.h"
 #include "ohmtrim/plan.h"
+#include "ohmtrim/fleet.h"
 #include "ohmtrim/train.h"
 #include "ohmtrim/test.h"
 #include "ohmtrim/tune.h"

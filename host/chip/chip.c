@@ -7,6 +7,7 @@
 #include "ohmtrim/chip.h"
 
 #include "base/fail.h"
+#include "chip/chip.h"
 #include "chip/draw.h"
 #include "chip/map.h"
 
@@ -105,6 +106,7 @@ uint32_t          ot_chip_number(const ot_chip *chip) { return chip->number; }
 double            ot_chip_delta_sys(const ot_chip *chip) { return chip->delta_sys; }
 const ot_network *ot_chip_network(const ot_chip *chip) { return chip->net; }
 const float      *ot_chip_weights(const ot_chip *chip, int k) { return k >= 0 && k < chip->n_crossbars ? chip->crossbars[k].w : NULL; }
+const int32_t    *ot__chip_magnitudes(const ot_chip *chip, int k) { return chip->crossbars[k].q; }
 double            ot_chip_scale(const ot_chip *chip, int k) { return k >= 0 && k < chip->n_crossbars ? chip->crossbars[k].scale : 0.0; }
 
 /* FNV-1a over the weights' bytes, lowest first, layer after layer: the same on a machine of either byte order. */

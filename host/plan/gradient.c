@@ -43,8 +43,7 @@ static void point_parameters(const ot_plan *p, const ot_step *s, float *grad, ot
     }
 }
 
-/* The gradient of a step's operand, and whether it holds something already. */
-static void *operand(ot_plan *p, int t, int *add)
+void *ot__plan_operand(ot_plan *p, int t, int *add)
 {
     void *g = ot__plan_grad(p, t);
     if (!g) return NULL;
@@ -71,7 +70,7 @@ ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_o
             if (grad_gain) back.grad_gain = &gain, back.grad_offset = &offset;
         }
         if (grad) point_parameters(p, s, grad, &back);
-        void *dsrc = operand(p, s->src, &back.add_src), *dres = operand(p, s->res, &back.add_res);
+        void *dsrc = ot__plan_operand(p, s->src, &back.add_src), *dres = ot__plan_operand(p, s->res, &back.add_res);
         OT_TRY(b->backward(p->be->ctx, p->ops[i], ot__plan_tensor(p, s->src), ot__plan_tensor(p, s->dst), g, dsrc, dres, p->scratch, &back));
         if (s->relu && grad_gain) {
             grad_gain[s->relu->relu] += gain;

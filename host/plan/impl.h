@@ -52,6 +52,8 @@ ot_status ot__plan_step(ot_plan *p, int step, int n, int taps, int skip_relu);
 ot_status ot__plan_steps(ot_plan *p, int n, int taps);
 /* gradient.c: adds the cross-entropies of the n images whose logits lie in p->out, which then holds their derivatives times weight. */
 void      ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing, double *sum_of_losses);
+/* The gradient of a step's operand (NULL: not wanted), and whether it holds something already; from now on it does. */
+void     *ot__plan_operand(ot_plan *p, int t, int *add);
 /* From p->out back through all steps.  grad_gain, grad_offset (L) are added to; grad (training) is the flat vector. */
 ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad);
 

@@ -9,7 +9,8 @@
  * The next layer then sees the mended output of this one, so one forward pass does all layers.  The spread is that within channels:
  * random variation moves channels apart, and a gain that shrank to make up for it would shrink the signal (docs/tuning.md has both
  * measured).  A gain that would fall below 1/64 is held there (b follows); a layer without spread keeps (1, 0). */
-#include "ohmtrim/tune.h"
+#include "tune/tuning.h"
+
 #include "base/fail.h"
 #include "base/progress.h"
 #include "kernels/adam.h"
@@ -33,17 +34,24 @@ static ot_status note(void *user, int relu, double mean, double sd, float *gain,
     return OT_OK;
 }
 
+void ot__match(double mean0, double sd0, double mean, double sd, float *gain, float *offset, ot_tune_cost *cost)
+{
+    double a = 1, b = 0;
+    if (sd > 0 && sd0 > 0 && isfinite((float)(sd0 / sd))) {
+        a = ot_adam_project_gain(sd0 / sd, &cost->projected);
+        b = mean - mean0 / a;
+        if (!isfinite((float)b)) a = 1, b = 0;
+    }
+    *gain = (float)a;
+    *offset = (float)b;
+}
+
 static ot_status match(void *user, int relu, double mean, double sd, float *gain, float *offset)
 {
     matching *m = user;
-    double    a = 1, b = 0;
-    if (sd > 0 && m->sd0[relu] > 0 && isfinite((float)(m->sd0[relu] / sd))) {
-        a = ot_adam_project_gain(m->sd0[relu] / sd, &m->cost->projected);
-        b = mean - m->mean0[relu] / a;
-        if (!isfinite((float)b)) a = 1, b = 0;
-    }
-    *gain = m->gain[relu] = (float)a;
-    *offset = m->offset[relu] = (float)b;
+    ot__match(m->mean0[relu], m->sd0[relu], mean, sd, gain, offset, m->cost);
+    m->gain[relu] = *gain;
+    m->offset[relu] = *offset;
     return OT_OK;
 }
 

@@ -1,19 +1,9 @@
 /* tuning.c - one door to all tuners, and what the chips of a network share: which images each tuner sees, and the ideal's means and
  * spreads.  Drawn once from the seed, never from a chip, so that chips and tuners are compared on equal terms. */
-#include "ohmtrim/tune.h"
-#include "base/fail.h"
-#include "base/progress.h"
-#include "test/shuffle.h"
+#include "tune/tuning.h"
 
-struct ot_tuning {
-    ot_tune_options opt;
-    const ot_data  *train;             /* borrowed */
-    int             relus;
-    int64_t         n[4];              /* images of each list */
-    uint32_t       *index[4];          /* ALL, SUBSET, MATCH, POLISH */
-    double         *mean, *sd;         /* (L) the ideal's, on the MATCH images */
-};
-enum { ALL, SUBSET, MATCH, POLISH };
+#include "base/fail.h"
+#include "test/shuffle.h"
 
 void ot_tuning_free(ot_tuning *t)
 {

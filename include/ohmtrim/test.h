@@ -5,6 +5,7 @@
 #ifndef OHMTRIM_TEST_H
 #define OHMTRIM_TEST_H
 
+#include "ohmtrim/fleet.h"
 #include "ohmtrim/plan.h"
 
 #ifdef __cplusplus
@@ -18,6 +19,8 @@ ot_status ot_stimulus_random(uint32_t *index, int k, const ot_data *data, uint64
 int       ot_signature_length(const ot_network *net, int k);                     /* S */
 /* The signature of what `plan` holds (chip and knobs), (S). */
 ot_status ot_signature_measure(float *signature, ot_plan *plan, const ot_data *data, const uint32_t *stimulus, int k);
+/* The same of every chip of a fleet: signatures (n, S).  Since 0.2. */
+ot_status ot_signature_measure_fleet(float *signatures, ot_fleet *fleet, const ot_data *data, const uint32_t *stimulus, int k);
 
 /* Agglomerative clustering of n >= 1 points of p numbers, Euclidean; nearest-neighbour chain, heights as scipy reports them. */
 typedef enum ot_linkage { OT_WARD, OT_AVERAGE, OT_COMPLETE } ot_linkage;

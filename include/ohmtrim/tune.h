@@ -9,6 +9,7 @@
 #ifndef OHMTRIM_TUNE_H
 #define OHMTRIM_TUNE_H
 
+#include "ohmtrim/fleet.h"
 #include "ohmtrim/test.h"
 
 #ifdef __cplusplus
@@ -83,6 +84,10 @@ void      ot_tuning_free(ot_tuning *t);
  * and the chip's untuned `signature`, and gives the row it took in *nearest (may be NULL, as all three for other tuners). */
 ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const ot_casebook *cb, const float *signature, float *gain,
                         float *offset, int *nearest, ot_tune_cost *cost);
+/* The same for all n chips of a fleet (opened for tuning) at once: signatures (n, S), gain, offset (n, L), nearest (n), cost (n), whose
+ * seconds are each chip's share.  A chip gets the knobs it would get alone.  Since 0.2. */
+ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *fleet, const ot_casebook *cb, const float *signatures, float *gain,
+                              float *offset, int *nearest, ot_tune_cost *cost);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,10 @@
+/* chip.h - what other stages of the library may know of a chip's insides. */
+#ifndef OT_CHIP_CHIP_H
+#define OT_CHIP_CHIP_H
+
+#include "ohmtrim/chip.h"
+
+/* Signed magnitudes of crossbar layer k, (weights), the design's: in steps of ot_chip_scale / (2^bits - 1). */
+const int32_t *ot__chip_magnitudes(const ot_chip *chip, int k);
+
+#endif

@@ -1,0 +1,148 @@
+/* fleet.c - the tuners on a whole fleet at once (ot_tuning_run_fleet).  What one chip gets here is what it gets from ot_tuning_run; where the
+ * backend holds the chips itself, Adam runs there (kernels/adam.cu) and the host only sends the order of images. */
+#include "tune/tuning.h"
+
+#include "base/fail.h"
+#include "base/progress.h"
+#include "plan/fleet.h"
+#include "tune/adam.h"
+
+#include <string.h>
+
+/* The fleet's knobs out to the caller's arrays. */
+static void knobs_out(const ot_fleet *f, float *gain, float *offset)
+{
+    const size_t L = (size_t)f->plan->relus;
+    for (size_t k = 0; k < (size_t)f->n; k++) {
+        memcpy(gain + k * L, f->knobs + k * 2 * L, L * sizeof *gain);
+        memcpy(offset + k * L, f->knobs + k * 2 * L + L, L * sizeof *offset);
+    }
+}
+
+static void knobs_of(ot_fleet *to, const float *gain, const float *offset, size_t k)
+{
+    const size_t L = (size_t)to->plan->relus;
+    memcpy(to->knobs, gain + k * L, L * sizeof *gain);
+    memcpy(to->knobs + L, offset + k * L, L * sizeof *offset);
+}
+
+/* All minibatches' rows, as ot_tune_adam cuts them. */
+static ot_status rows_make(uint32_t **out, const ot_tuning *t, int list, int64_t steps, int64_t *batch)
+{
+    ot__images images = {0};
+    OT_TRY(ot__images_open(&images, t->index[list], t->n[list], t->opt.seed));
+    *batch = t->opt.minibatch < t->n[list] ? t->opt.minibatch : t->n[list];
+    *out = ot_alloc((size_t)(steps * *batch), sizeof **out);
+    if (*out) ot__images_next(&images, *out, steps * *batch);
+    ot__images_close(&images);
+    if (!*out) OT_NOMEM("order of images", (size_t)(steps * *batch) * sizeof **out);
+    return OT_OK;
+}
+
+static void add_cost(ot_tune_cost *cost, const ot_many_adam_result *r, int64_t batch)
+{
+    cost->images_forward += r->steps * batch;
+    cost->images_backward += r->steps * batch;
+    cost->steps += r->steps;
+    cost->projected += r->projected;
+    cost->nan_restores += r->nan_restores;
+}
+
+/* A chip that half precision was too narrow for, from its first knobs again in float. */
+static ot_status again(ot_fleet *f, size_t k, const ot_tuning *t, const uint32_t *rows, int64_t batch, int64_t steps, float *gain, float *offset, ot_many_adam_result *r)
+{
+    const size_t L = (size_t)f->plan->relus;
+    ot_fleet    *exact;
+    OT_TRY(ot__fleet_exact(&exact, f, (int)k));
+    knobs_of(exact, gain, offset, k);
+    OT_TRY(ot__fleet_many_adam(exact, t->train, rows, batch, steps, t->opt.lr, r));
+    memcpy(f->knobs + k * 2 * L, exact->knobs, 2 * L * sizeof *gain);
+    return ot__fleet_many_knobs(f);
+}
+
+static ot_status adam_many(const ot_tuning *t, int list, int64_t steps, ot_fleet *f, float *gain, float *offset, ot_tune_cost *cost)
+{
+    uint32_t            *rows = NULL;
+    int64_t              batch = 0;
+    ot_status            st = OT_OK;
+    ot_many_adam_result *result = ot_alloc((size_t)f->n, sizeof *result);
+    if (!result) OT_NOMEM("Adam", (size_t)f->n * sizeof *result);
+    OT_TRY_TO(done, st, rows_make(&rows, t, list, steps, &batch));
+    OT_TRY_TO(done, st, ot_fleet_set_knobs(f, gain, offset));
+    OT_TRY_TO(done, st, ot__fleet_many_adam(f, t->train, rows, batch, steps, t->opt.lr, result));
+    for (size_t k = 0; k < (size_t)f->n; k++) {
+        if (f->narrow && result[k].nan_restores > 0) OT_TRY_TO(done, st, again(f, k, t, rows, batch, steps, gain, offset, &result[k]));
+        add_cost(&cost[k], &result[k], batch);
+    }
+    knobs_out(f, gain, offset);
+done:
+    ot_free(rows);
+    ot_free(result);
+    return st;
+}
+
+static ot_status adam(const ot_tuning *t, int list, int64_t steps, ot_fleet *f, float *gain, float *offset, ot_tune_cost *cost)
+{
+    const size_t L = (size_t)f->plan->relus;
+    if (f->many) return adam_many(t, list, steps, f, gain, offset, cost);
+    for (size_t k = 0; k < (size_t)f->n; k++) {
+        OT_TRY(ot__fleet_take_turn(f, (int)k));
+        OT_TRY(ot_tune_adam(f->plan, t->train, t->index[list], t->n[list], &t->opt, steps, gain + k * L, offset + k * L, &cost[k]));
+        cost[k].seconds = 0;                             /* shared out by the caller */
+    }
+    return ot_fleet_set_knobs(f, gain, offset);
+}
+
+typedef struct matching { const ot_tuning *t; ot_tune_cost *cost; } matching;
+
+static ot_status match(void *user, int chip, int relu, double mean, double sd, float *gain, float *offset)
+{
+    const matching *m = user;
+    ot__match(m->t->mean[relu], m->t->sd[relu], mean, sd, gain, offset, &m->cost[chip]);
+    return OT_OK;
+}
+
+static ot_status closed_form(const ot_tuning *t, ot_fleet *f, float *gain, float *offset, ot_tune_cost *cost)
+{
+    matching m = {t, cost};
+    OT_TRY(ot_fleet_set_knobs(f, NULL, NULL));
+    OT_TRY(ot_fleet_moments(f, t->train, t->index[MATCH], (int)t->n[MATCH], match, &m));
+    for (int k = 0; k < f->n; k++) cost[k].images_forward += t->n[MATCH];
+    knobs_out(f, gain, offset);
+    return OT_OK;
+}
+
+static ot_status learned(ot_fleet *f, const ot_casebook *cb, const float *signatures, float *gain, float *offset, int *nearest, ot_tune_cost *cost)
+{
+    const size_t L = (size_t)f->plan->relus;
+    if (!cb || !signatures) OT_FAIL(OT_E_USAGE, "the learned tuner wants a casebook and the chips' signatures");
+    if (ot_casebook_relus(cb) != f->plan->relus)
+        OT_FAIL(OT_E_SHAPE, "the casebook has %d knob pairs a chip, the network %d", ot_casebook_relus(cb), f->plan->relus);
+    for (size_t k = 0; k < (size_t)f->n; k++)
+        OT_TRY(ot_tune_learned(cb, signatures + k * (size_t)ot_casebook_signature_length(cb), gain + k * L, offset + k * L, nearest ? &nearest[k] : NULL, &cost[k]));
+    return ot_fleet_set_knobs(f, gain, offset);
+}
+
+ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *f, const ot_casebook *cb, const float *signatures, float *gain, float *offset, int *nearest,
+                              ot_tune_cost *cost)
+{
+    const double start = ot__seconds();
+    ot_status    st = OT_OK;
+    if (f->n < 1) OT_FAIL(OT_E_RANGE, "the fleet has no chips yet: draw some");
+    if (f->plan->relus != t->relus) OT_FAIL(OT_E_SHAPE, "the fleet has %d knob pairs, the tuning was opened for %d", f->plan->relus, t->relus);
+    for (size_t i = 0; i < (size_t)f->n * (size_t)t->relus; i++) gain[i] = 1, offset[i] = 0;
+    for (int k = 0; k < f->n; k++) cost[k] = (ot_tune_cost){0};
+    switch (tuner) {
+    case OT_TUNER_EXHAUSTIVE: st = adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), f, gain, offset, cost); break;
+    case OT_TUNER_SUBSET: st = adam(t, SUBSET, ot_tune_steps(&t->opt, t->n[SUBSET]), f, gain, offset, cost); break;
+    case OT_TUNER_LEARNED: st = learned(f, cb, signatures, gain, offset, nearest, cost); break;
+    case OT_TUNER_CLOSED_FORM: st = closed_form(t, f, gain, offset, cost); break;
+    case OT_TUNER_CLOSED_FORM_ADAM:
+        st = closed_form(t, f, gain, offset, cost);
+        if (st == OT_OK) st = adam(t, POLISH, t->opt.polish_steps, f, gain, offset, cost);
+        break;
+    default: OT_FAIL(OT_E_RANGE, "tuner number %d, want 0..%d", (int)tuner, OT_TUNERS - 1);
+    }
+    for (int k = 0; k < f->n; k++) cost[k].seconds = (ot__seconds() - start) / f->n;
+    return st;
+}

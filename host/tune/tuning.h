@@ -1,0 +1,20 @@
+/* tuning.h - what the chips of a network share when they are tuned, for one chip (tuning.c) and for fleets (fleet.c). */
+#ifndef OT_TUNE_TUNING_H
+#define OT_TUNE_TUNING_H
+
+#include "ohmtrim/tune.h"
+
+struct ot_tuning {
+    ot_tune_options opt;
+    const ot_data  *train;             /* borrowed */
+    int             relus;
+    int64_t         n[4];              /* images of each list */
+    uint32_t       *index[4];          /* ALL, SUBSET, MATCH, POLISH */
+    double         *mean, *sd;         /* (L) the ideal's, on the MATCH images */
+};
+enum { ALL, SUBSET, MATCH, POLISH };
+
+/* Matching's rule for one layer (closed_form.c): knobs from the ideal's and the chip's mean and spread. */
+void ot__match(double mean0, double sd0, double mean, double sd, float *gain, float *offset, ot_tune_cost *cost);
+
+#endif
