@@ -2,7 +2,7 @@
 include config.mk
 
 COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-B      := $(BUILD)/$(shell echo '$(CC) $(ALL_CFLAGS) $(DEFS) $(GREATEST)' | cksum | cut -d' ' -f1)
+B      := $(BUILD)/$(shell echo '$(CC) $(ALL_CFLAGS) $(DEFS) $(GREATEST) $(SIMT_OPT)' | cksum | cut -d' ' -f1)
 INC    := -Iinclude -Ihost -I. -I$(B)
 Q      := $(if $(V),,@)
 
@@ -123,6 +123,7 @@ $(B)/simt/%.o: %.cpp
 	@echo '  c++ $<'
 	$(Q)$(SIMT_CXX) -c -o $@ $<
 $(B)/tests/run-simt: $(SIMT_OBJ) $(B)/libohmtrim.a
+	@mkdir -p $(dir $@)
 	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
 tests-simt: $(B)/tests/run-simt
 	$(Q)cp -f $< $(BUILD)/run-simt

@@ -12,7 +12,7 @@ BUILD   ?= build
 CMD     ?= ohmtrim
 
 OPT     ?= -O3 -g
-SIMT_OPT ?= -O2 -g
+SIMT_OPT ?= -O2 -g -march=native
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes $(if $(WERROR),-Werror)
 # No -ffast-math: NaN must stay visible.  Without the last two gcc does not vectorise sqrt (drawing is six times slower).
 MATHS   := -ffp-contract=off -fno-math-errno -fno-trapping-math

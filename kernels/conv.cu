@@ -137,7 +137,7 @@ template <int MATH, int BM, int BN, bool BACK> __global__ void __launch_bounds__
         if (s > 0) {                                                 /* ... while the one before is multiplied */
             const T *a = sa + (s - 1) % 2 * A, *b = sb + (s - 1) % 2 * B;
 #pragma unroll
-            for (int k = 0; k < BK; k += tile::STEP) {
+            for (int k = 0; k < BK && row0 + wm * TM * 16 < p.rows; k += tile::STEP) {
                 typename tile::frag_a fa[TM];
 #pragma unroll
                 for (int i = 0; i < TM; i++) tile::load_a(fa[i], a + (wm * TM + i) * 16 * LDA + k, LDA);
@@ -145,6 +145,7 @@ template <int MATH, int BM, int BN, bool BACK> __global__ void __launch_bounds__
                 for (int j = 0; j < TN; j++) {
                     typename tile::frag_b fb;
                     const int column = (wn * TN + j) * 16;
+                    if (column0 + column >= p.columns) break;        /* nothing there: the same for the whole warp */
                     tile::load_b(fb, BACK ? b + column * LDB + k : b + k * LDB + column, LDB);
 #pragma unroll
                     for (int i = 0; i < TM; i++) tile::mma(sum[i][j], fa[i], fb);

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHIPS = 5, IMAGES = 21, TILE = 8 };
+enum { CHIPS = 3, IMAGES = 11, TILE = 4 };
 
 static const ot_device steep = {.name = "steep", .g = {1e-4, 1e-6}, .n_poly = {3, 2}, .poly = {{1, 0.9, 0.2}, {1, -0.8}}, .domain = 0.15,
                                 .g_min = 1e-9, .g_max = 1e-2, .s = {6, -5.3}, .valid_min = -0.15};
-static const uint32_t numbers[CHIPS] = {7, 0, 123456789, 3, 4};
+static const uint32_t numbers[CHIPS] = {7, 0, 123456789};
 
 typedef struct bench { ot_network *net; ot_data *data; ot_backend *be; ot_fleet *fleet; } bench;
 
@@ -77,7 +77,7 @@ TEST weights_on_the_device_are_the_chips_bits(const char *backend)
 typedef struct answers {
     float   logits[CHIPS][IMAGES][10], means[CHIPS][IMAGES][8], gain[3][CHIPS][8], offset[3][CHIPS][8];
     int64_t correct[CHIPS];
-    uint8_t bits[CHIPS][3];
+    uint8_t bits[CHIPS][2];
     int     steps[CHIPS];
 } answers;
 
@@ -93,7 +93,7 @@ static ot_status ask(answers *a, const char *backend, int chips, int everything)
     if (st != OT_OK) goto done;
     classes = ot_network_classes(b.net), L = ot_network_relus(b.net);
     for (uint32_t i = 0; i < IMAGES; i++) index[i] = i * 5 % 32;
-    opt.minibatch = 12;                                    /* a tile and a half */
+    opt.minibatch = 6;                                    /* a tile and a half */
     opt.images = TILE;
     opt.steps = 4;
     opt.polish_steps = 2, opt.polish_images = 16;
@@ -246,7 +246,7 @@ TEST fewer_chips_fit_into_less_memory(void)
     opt.use = OT_PLAN_TUNE, opt.tile = TILE;
     OK(bench_open(&b, "cuda", 1, 0));
     OK(ot_fleet_fit(&all, b.be, b.net, &opt, 0, 1000));
-    OK(ot_fleet_fit(&some, b.be, b.net, &opt, 20 << 20, 1000));
+    OK(ot_fleet_fit(&some, b.be, b.net, &opt, 4 << 20, 1000));
     ASSERT_EQ(1000, all);
     ASSERT(some > 1 && some < 100);
     FAILS(OT_E_MEMORY_PLAN, "one chip takes", ot_fleet_fit(&some, b.be, b.net, &opt, 1 << 10, 1000));
@@ -352,9 +352,9 @@ SUITE(test_fleet)
     }
     greatest_set_test_suffix("fp16");
     RUN_TESTp(a_chip_gives_the_same_bits_in_any_fleet, "cuda:fp16", 0);
-    RUN_TESTp(a_fleet_agrees_with_ref, "cuda:fp16", 0, /* 11 bits through seven layers */ 1e-2, 1e-2);
+    RUN_TESTp(a_fleet_agrees_with_ref, "cuda:fp16", 0, /* 11 bits through seven layers; a gradient near zero may turn, and a step is 0.01 */ 1e-2, 5e-2);
     greatest_set_test_suffix("tf32");
-    RUN_TESTp(a_fleet_agrees_with_ref, "cuda:tf32", 0, 1e-2, 1e-2);
+    RUN_TESTp(a_fleet_agrees_with_ref, "cuda:tf32", 0, 1e-2, 5e-2);
     RUN_TEST(halves_that_overflow_are_run_again_in_float);
     RUN_TEST(bad_knobs_and_numbers_are_refused);
     RUN_TEST(fewer_chips_fit_into_less_memory);
