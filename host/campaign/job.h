@@ -22,6 +22,7 @@ typedef struct campaign {
     char         network_sha[65], train_sha[65], test_sha[65], device_sha[65];
     char         backend[64], libraries[256];
     ot_campaign_need need;
+    int          fleet;                    /* chips run together on the device (fleet.c), not a thread each */
 
     ot_store    *store;
     int64_t      run;                      /* run_info.id of this process */
@@ -73,5 +74,7 @@ ot_status campaign__read_casebook(campaign *c);
 ot_status campaign__result_make(result *r, const campaign *c);
 void      campaign__result_free(result *r);
 ot_status campaign__measure(result *r, const campaign *c, ot_plan *plan, ot_chip **chip, job j, job_role role);
+/* fleet.c: n chips with the same tuners at once; results in the order of jobs */
+ot_status campaign__measure_fleet(result *r, const campaign *c, ot_fleet *fleet, ot_chip **chip, const job *j, int n, job_role role);
 
 #endif

@@ -38,15 +38,26 @@ static void say(const campaign *c, const char *fmt, ...)
     c->how->say(c->how->user, text);
 }
 
-/* The next chip, unless something failed or a signal came. */
-static int take(phase *p, job *j)
+/* The next chips, up to `most` that want the same tuners; 0 if none is left, something failed or a signal came. */
+static int take(phase *p, const job **j, int most)
 {
     int got = 0;
     pthread_mutex_lock(&p->mutex);
+    *j = &p->jobs[p->next];
     if (p->c->how->stop && *p->c->how->stop) p->interrupted |= p->next < p->n;
-    else if (p->st == OT_OK && p->next < p->n) *j = p->jobs[p->next++], got = 1;
+    else
+        while (p->st == OT_OK && got < most && p->next < p->n && p->jobs[p->next].tuners == (*j)->tuners) p->next++, got++;
     pthread_mutex_unlock(&p->mutex);
     return got;
+}
+
+static ot_status write(phase *p, const result *r)
+{
+    pthread_mutex_lock(&p->mutex);
+    ot_status st = p->st == OT_OK ? campaign__write(p->c, r) : OT_OK;
+    if (st == OT_OK) ot__progress_add(&p->progress, 1, NULL);
+    pthread_mutex_unlock(&p->mutex);
+    return st;
 }
 
 static void fail(phase *p, ot_status st)
@@ -59,33 +70,69 @@ static void fail(phase *p, ot_status st)
     pthread_mutex_unlock(&p->mutex);
 }
 
-static void *work(void *arg)
+/* A thread that measures one chip after the other. */
+static ot_status chip_by_chip(phase *p, ot_backend *be)
 {
-    phase *p = arg;
     campaign *c = p->c;
-    ot_backend *be = NULL;
     ot_plan *plan = NULL;
     ot_chip *chip = NULL;
     result r = {0};
-    job j;
+    const job *j;
     ot_status st;
     ot_plan_options opt = campaign__plan_options(c->spec);
-    OT_TRY_TO(done, st, ot_backend_open(&be, c->spec->backend, NULL));
     OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
     OT_TRY_TO(done, st, campaign__result_make(&r, c));
-    while (take(p, &j)) {
-        OT_TRY_TO(done, st, campaign__measure(&r, c, plan, &chip, j, p->role));
-        pthread_mutex_lock(&p->mutex);
-        st = p->st == OT_OK ? campaign__write(c, &r) : OT_OK;
-        if (st == OT_OK) ot__progress_add(&p->progress, 1, NULL);
-        pthread_mutex_unlock(&p->mutex);
-        if (st != OT_OK) goto done;
+    while (take(p, &j, 1)) {
+        OT_TRY_TO(done, st, campaign__measure(&r, c, plan, &chip, *j, p->role));
+        OT_TRY_TO(done, st, write(p, &r));
     }
 done:
-    if (st != OT_OK) fail(p, st);
     campaign__result_free(&r);
     ot_chip_free(chip);
     ot_plan_free(plan);
+    return st;
+}
+
+/* The one thread of a device, which runs as many chips at once as fit. */
+static ot_status fleet_by_fleet(phase *p, ot_backend *be)
+{
+    campaign *c = p->c;
+    int room = c->need.in_flight < p->n ? c->need.in_flight : p->n, most = room, n;
+    ot_fleet *fleet = NULL;
+    ot_chip *chip = NULL;
+    const job *j;
+    ot_status st = OT_OK;
+    ot_plan_options opt = campaign__plan_options(c->spec);
+    result *r = ot_alloc((size_t)most, sizeof *r);
+    if (!r) OT_NOMEM("a fleet's results", (size_t)most * sizeof *r);
+    for (int k = 0; k < most; k++) OT_TRY_TO(done, st, campaign__result_make(&r[k], c));
+    for (int flight = most;; most = flight) {            /* memory that others took since it was planned: fewer chips */
+        opt.chips = flight;
+        st = ot_fleet_open(&fleet, be, c->net, &c->dev, &c->spec->variation, &opt);
+        if (st != OT_E_MEMORY_PLAN || flight == 1) break;
+        flight /= 2;
+        say(c, "%d chips do not fit into the device's memory now, trying %d", opt.chips, flight);
+    }
+    if (st != OT_OK) goto done;
+    while ((n = take(p, &j, most)) > 0) {
+        OT_TRY_TO(done, st, campaign__measure_fleet(r, c, fleet, &chip, j, n, p->role));
+        for (int k = 0; k < n; k++) OT_TRY_TO(done, st, write(p, &r[k]));
+    }
+done:
+    for (int k = 0; k < room; k++) campaign__result_free(&r[k]);
+    ot_free(r);
+    ot_chip_free(chip);
+    ot_fleet_free(fleet);
+    return st;
+}
+
+static void *work(void *arg)
+{
+    phase *p = arg;
+    ot_backend *be = NULL;
+    ot_status st = ot_backend_open(&be, p->c->backend, NULL);
+    if (st == OT_OK) st = p->c->fleet ? fleet_by_fleet(p, be) : chip_by_chip(p, be);
+    if (st != OT_OK) fail(p, st);
     ot_backend_close(be);
     return NULL;
 }
@@ -96,9 +143,9 @@ static ot_status run_phase(campaign *c, job_role role)
     phase p = {.c = c, .role = role, .mutex = PTHREAD_MUTEX_INITIALIZER};
     OT_TRY(campaign__jobs(&p.jobs, &p.n, c, role));
     int all = role == JOB_CASEBOOK ? c->spec->casebook_chips : c->spec->chips;
-    int threads = c->need.in_flight < p.n ? c->need.in_flight : p.n, started = 0;
+    int flight = c->need.in_flight < p.n ? c->need.in_flight : p.n, threads = c->fleet && flight > 1 ? 1 : flight, started = 0;
     ot_status st = OT_OK;
-    if (p.n) say(c, "%s: %d of %d to do, %d at a time", names[role], p.n, all, threads);
+    if (p.n) say(c, "%s: %d of %d to do, %d at a time", names[role], p.n, all, flight);
     pthread_t *thread = ot_alloc((size_t)threads, sizeof *thread);
     if (!thread) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %d threads", threads);
     ot__progress_start(&p.progress, names[role], p.n);
@@ -128,7 +175,7 @@ static ot_status prelude(campaign *c)
     int64_t have, correct;
     ot_status st = OT_OK;
     ot_plan_options opt = campaign__plan_options(c->spec);
-    OT_TRY_TO(done, st, ot_backend_open(&be, c->spec->backend, NULL));
+    OT_TRY_TO(done, st, ot_backend_open(&be, c->backend, NULL));
     OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
     OT_TRY_TO(done, st, ot_tuning_open(&c->tuning, plan, c->train, &c->spec->tune));
     OT_TRY_TO(done, st, ot__store_int(&have, c->store, 0, "SELECT count(*) FROM ideal", ""));
@@ -163,6 +210,16 @@ static ot_status run_phases(campaign *c)
     return run_phase(c, JOB_EVALUATE);
 }
 
+/* What is done stays; the run that goes on has a row of its own in run_info, which says where each chip was measured. */
+static ot_status go_on_with_cpu(const char *db_path, const ot_campaign_spec *spec, const ot_campaign_how *how)
+{
+    ot_campaign_spec own = *spec;
+    ot_campaign_how mixed = *how;
+    snprintf(own.backend, sizeof own.backend, "cpu");
+    mixed.mixed = 1;
+    return ot_campaign_run(db_path, &own, &mixed);
+}
+
 ot_status ot_campaign_run(const char *db_path, const ot_campaign_spec *spec, const ot_campaign_how *how)
 {
     campaign c;
@@ -175,7 +232,9 @@ ot_status ot_campaign_run(const char *db_path, const ot_campaign_spec *spec, con
     if (warning) say(&c, "%s: %s", db_path, warning);
     OT_TRY_TO(done, st, campaign__continue(&c, is_new));
     st = campaign__finish(&c, run_phases(&c));
-done:
+done:;
+    int lost = st == OT_E_CUDA && c.fleet && !strcmp(spec->backend, "auto");
+    if (lost) say(&c, "the GPU is lost (%s); going on with cpu, as the backend was left open (auto)", ot_last_error());
     campaign__close(&c);
-    return st;
+    return lost ? go_on_with_cpu(db_path, spec, how) : st;
 }

@@ -1,4 +1,5 @@
 /* setup.c - opens what a campaign reads, says what it is (hashes), and how much memory it takes. */
+#include "backend/backend.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/sha256.h"
@@ -7,6 +8,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+
+/* The most chips on a device at once: it is busy long before, and a kill loses no more than these. */
+enum { FLEET = 64 };
 
 ot_plan_options campaign__plan_options(const ot_campaign_spec *spec)
 {
@@ -86,9 +90,12 @@ static ot_status plan_memory(campaign *c)
     OT_TRY(ot_backend_open(&be, s->backend, NULL));
     snprintf(c->backend, sizeof c->backend, "%s", ot_backend_name(be));
     snprintf(c->libraries, sizeof c->libraries, "%s", ot_backend_detail(be));
+    int fleet = 0, most = s->chips > s->casebook_chips ? s->chips : s->casebook_chips;
     ot_status st = ot_plan_measure(&plan_bytes, be, c->net, &opt);
+    if (st == OT_OK && be->i->many) st = ot_fleet_fit(&fleet, be, c->net, &opt, c->how->memory, most < FLEET ? most : FLEET);
     ot_backend_close(be);
     OT_TRY(st);
+    c->fleet = fleet > 0;
     ot_campaign_need *need = &c->need;
     size_t weights = 0, casebook = (size_t)s->casebook_chips * ((size_t)c->n_signature * 12 + (size_t)c->n_relus * 8);
     for (int k = 0; k < ot_network_crossbars(c->net); k++) weights += ot_layer_weights(ot_network_crossbar(c->net, k));
@@ -96,9 +103,9 @@ static ot_status plan_memory(campaign *c)
     need->shared_bytes = data_bytes(c->train) + data_bytes(c->test) + ot_network_parameters(c->net) * sizeof(float) + casebook;
     need->chip_bytes = plan_bytes + weights * (sizeof(float) + sizeof(int32_t)) +
                        (OT_TUNERS + 1) * (c->n_bits + 2 * (size_t)c->n_relus * sizeof(float)) + (size_t)c->n_signature * sizeof(float);
-    int threads = c->how->threads > 0 ? c->how->threads : cores(), most = s->chips > s->casebook_chips ? s->chips : s->casebook_chips;
-    need->in_flight = threads < most ? threads : most;
-    size_t allowed = c->how->memory;
+    int threads = c->how->threads > 0 ? c->how->threads : cores();
+    need->in_flight = fleet ? fleet : threads < most ? threads : most;
+    size_t allowed = fleet ? 0 : c->how->memory;                                        /* a fleet's memory is the device's */
     if (allowed) {
         size_t fit = allowed > need->shared_bytes ? (allowed - need->shared_bytes) / need->chip_bytes : 0;
         if (fit < 1)
