@@ -18,6 +18,8 @@ static const struct {
     {"resnet20", "ResNet with 9 residual blocks of 16, 32, 64 channels", 4, ot__build_resnet20},
     {"mobilenet-s", "small MobileNet: a strided stem and seven depthwise-separable blocks up to 128 channels", 4,
      ot__build_mobilenet_s},
+    {"mobilenet", "MobileNet v1 for 32 x 32 images: 13 depthwise-separable blocks up to 1024 channels", 4, ot__build_mobilenet},
+    {"vgg16", "VGG-16 with batch norm and one dense layer, for 32 x 32 images", 32, ot__build_vgg16},
 };
 enum { N_MODELS = sizeof models / sizeof *models };
 

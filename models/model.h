@@ -38,5 +38,7 @@ void ot__build_vgg_s(ot_model *m);
 void ot__build_resnet8(ot_model *m);
 void ot__build_resnet20(ot_model *m);
 void ot__build_mobilenet_s(ot_model *m);
+void ot__build_mobilenet(ot_model *m);
+void ot__build_vgg16(ot_model *m);
 
 #endif
