@@ -106,6 +106,7 @@ typedef struct ot_many_i {
     ot_status (*write)(void *ctx, void *mem, const void *from, size_t bytes);
     ot_status (*read)(void *ctx, void *to, const void *mem, size_t bytes);
     ot_status (*fill)(void *ctx, void *mem, int byte, size_t bytes);
+    ot_status (*copy)(void *ctx, void *to, const void *from, size_t bytes);        /* both mem */
     ot_status (*free_bytes)(void *ctx, size_t *bytes);
     /* A crossbar step's signed magnitudes (ONNX order) and step: kept by the op; then the cells of `chips` chips, maps and numbers in mem. */
     ot_status (*design)(void *ctx, void *op, const int32_t *q, double step, int bits, uint64_t seed, uint32_t layer);

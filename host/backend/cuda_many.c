@@ -34,6 +34,12 @@ static ot_status fill(void *ctx, void *mem, int byte, size_t bytes)
     return OT_OK;
 }
 
+static ot_status copy(void *ctx, void *to, const void *from, size_t bytes)
+{
+    OT_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, ((ot__cuda *)ctx)->stream));
+    return OT_OK;
+}
+
 static ot_status free_bytes(void *ctx, size_t *bytes)
 {
     size_t total;
@@ -194,6 +200,7 @@ const ot_many_i ot__cuda_many = {
     .write = write_to,
     .read = read_from,
     .fill = fill,
+    .copy = copy,
     .free_bytes = free_bytes,
     .design = ot__cuda_design,
     .draw = ot__cuda_draw,

@@ -1,0 +1,379 @@
+/* bench_gpu.c - what the cuda backend takes on a GPU: floors of the card, then each job beside its floor.  Called by gpu.sh.
+ *
+ *     bench_gpu PART [--precision fp32|tf32|fp16] [--network mobilenet|vgg16|mobilenet-s] [--chips C] [--images N] [--rounds R]
+ *
+ *     floor        copy bandwidth, and the rate of our own matrix tiles on a large product
+ *     expand       weights drawn a second, all layers of the network, C chips
+ *     epoch        one epoch of T-ReLU tuning over N images (50,000), C chips in flight (1); per chip
+ *     exhaustive   right answers of C chips (1,000) on N images (10,000), chips drawn on the way
+ *     signature    signatures of C chips (1,000) on ten images, end to end
+ *
+ * Each part first checks its results on a few images against the ref backend (drawing: bit by bit against the CPU).  Times are wall clock
+ * round calls that wait for the device; one JSON line a row.  `floor_s` is what moving the bytes (or doing the products) alone would
+ * take at the measured rate, given with --copy GB/s and --matrix TFLOP/s. */
+#include "backend/backend.h"
+#include "base/build.h"
+#include "chip/chip.h"
+#include "ohmtrim.h"
+#include "plan/fleet.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#ifdef OT_HAVE_CUDA
+#include "kernels/kernels.h"
+#include <cuda_runtime_api.h>
+#endif
+
+enum { TILE = 128, MOST_ROUNDS = 64 };
+
+typedef struct job {
+    const char *part, *precision, *network;
+    int         chips, images, rounds, fleet;
+    double      copy, matrix;              /* measured, bytes/s and FLOP/s; 0: not given */
+    char        backend[32];
+    ot_backend *be;
+    ot_network *net;
+    ot_device   dev;
+    ot_data    *data;
+    double      seconds[MOST_ROUNDS];
+    int         n;
+} job;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void must(ot_status st, const char *what)
+{
+    if (st == OT_OK) return;
+    fprintf(stderr, "bench_gpu: %s: %s\n", what, ot_last_error());
+    exit(ot_status_exit(st));
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* `per`: what one round does, in `unit`; floor in seconds a round, 0 if not known. */
+static void row(job *j, const char *what, double per, const char *unit, double floor_s, double error)
+{
+    if (j->n < 1) return;
+    qsort(j->seconds, (size_t)j->n, sizeof *j->seconds, by_value);
+    double median = j->seconds[j->n / 2];
+    printf("{\"bench\":\"gpu\",\"part\":\"%s\",\"what\":\"%s\",\"network\":\"%s\",\"precision\":\"%s\",\"chips\":%d,\"images\":%d,\"n\":%d,\"median_s\":%.6g,"
+           "\"p10_s\":%.6g,\"p90_s\":%.6g,\"min_s\":%.6g,\"unit\":\"%s\",\"value\":%.6g,\"floor_s\":%.6g,\"share\":%.4g,\"checked_error\":%.3g,\"device\":\"%s\","
+           "\"commit\":\"%s\",\"compiler\":\"%s\"}\n",
+           j->part, what, j->network, j->precision, j->chips, j->images, j->n, median, j->seconds[j->n / 10], j->seconds[j->n * 9 / 10], j->seconds[0], unit,
+           per / median, floor_s, floor_s / median, error, ot_backend_detail(j->be), ot__build_commit(), ot__build_compiler());
+    fflush(stdout);
+    j->n = 0;
+}
+
+static ot_data *random_data(const ot_network *net, int n)
+{
+    const ot_layer *in = ot_network_layer(net, 0);
+    size_t          image = (size_t)in->c * (size_t)in->h * (size_t)in->w;
+    ot_data        *d = ot_alloc(1, sizeof *d);
+    uint32_t        state = 1;
+    if (!d) return NULL;
+    *d = (ot_data){.name = ot_strdup("random"), .n = n, .c = in->c, .h = in->h, .w = in->w, .classes = ot_network_classes(net)};
+    d->pixels = ot_alloc((size_t)n, image);
+    d->labels = ot_alloc((size_t)n, sizeof *d->labels);
+    if (!d->pixels || !d->labels) return NULL;
+    for (size_t i = 0; i < (size_t)n * image; i++) state = state * 1664525u + 1013904223u, d->pixels[i] = (uint8_t)(state >> 24);
+    for (int i = 0; i < n; i++) state = state * 1664525u + 1013904223u, d->labels[i] = (int32_t)((state >> 8) % (uint32_t)d->classes);
+    return d;
+}
+
+static ot_fleet *open_fleet(job *j, ot_backend *be, int chips, int use)
+{
+    ot_fleet       *f;
+    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+    ot_variation    var = OT_VARIATION_INIT;
+    opt.use = use;
+    opt.tile = TILE;
+    opt.chips = chips;
+    must(ot_fleet_open(&f, be, j->net, &j->dev, &var, &opt), "fleet");
+    return f;
+}
+
+/* Chips 0..most in flight: as many as fit, of those wanted. */
+static int in_flight(job *j, int most, int use)
+{
+    int             chips = 1;
+    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+    opt.use = use;
+    opt.tile = TILE;
+    must(ot_fleet_fit(&chips, j->be, j->net, &opt, 0, most), "memory");
+    return chips;
+}
+
+static void draw(ot_fleet *f, int first, int n)
+{
+    uint32_t *numbers = ot_alloc((size_t)n, sizeof *numbers);
+    for (int k = 0; k < n; k++) numbers[k] = (uint32_t)(first + k);
+    must(ot_fleet_draw(f, numbers, n), "drawing");
+    ot_free(numbers);
+}
+
+/* Largest difference of logits from ref's, relative to the largest logit: two chips, four images. */
+static double check_logits(job *j)
+{
+    enum { N = 2 * 4 };
+    const size_t classes = (size_t)ot_network_classes(j->net);
+    float       *want = ot_alloc(N, classes * sizeof(float)), *got = ot_alloc(N, classes * sizeof(float));
+    double       top = 0, error = 0;
+    ot_backend  *ref;
+    must(ot_backend_open(&ref, "ref", NULL), "ref");
+    for (int turn = 0; turn < 2; turn++) {
+        ot_fleet *f = open_fleet(j, turn ? j->be : ref, 2, OT_PLAN_FORWARD);
+        draw(f, 5, 2);
+        must(ot_fleet_forward(f, j->data, NULL, 4, turn ? got : want, NULL), "logits");
+        ot_fleet_free(f);
+    }
+    for (size_t i = 0; i < N * classes; i++) {
+        if (fabs((double)want[i]) > top) top = fabs((double)want[i]);
+        if (!(fabs((double)want[i] - (double)got[i]) <= error)) error = fabs((double)want[i] - (double)got[i]);
+    }
+    error /= top;
+    if (!(error < (strcmp(j->precision, "fp32") ? 0.05 : 1e-4))) {
+        fprintf(stderr, "bench_gpu: %s %s: logits differ from ref's by %g of the largest: no times are taken\n", j->network, j->precision, error);
+        exit(1);
+    }
+    ot_backend_close(ref);
+    ot_free(want), ot_free(got);
+    return error;
+}
+
+/* Bytes an image moves through memory if each tensor is read and written once by each step that needs it. */
+static double bytes_an_image(const ot_plan *p, int tune)
+{
+    double bytes = 0;
+    for (int i = 0; i < p->n_steps; i++) {
+        const ot_step *s = &p->steps[i];
+        double in = (double)p->be->i->tensor_bytes(p->be->ctx, s->in, 1), out = (double)p->be->i->tensor_bytes(p->be->ctx, s->out, 1);
+        bytes += in + out + (s->res >= 0 ? out : 0);
+        if (tune && ot__plan_grad(p, s->dst)) bytes += 2 * out + (ot__plan_grad(p, s->src) ? in : 0);
+    }
+    return bytes;
+}
+
+static double floor_of(const job *j, const ot_plan *p, double images, int tune)
+{
+    double macs = 0, bytes = j->copy > 0 ? bytes_an_image(p, tune) / j->copy : 0;
+    for (int i = 0; i < ot_network_layers(j->net); i++) macs += ot_network_macs(j->net, i);
+    double products = j->matrix > 0 ? 2 * macs * (tune ? 2 : 1) / j->matrix : 0;
+    return images * (bytes > products ? bytes : products);
+}
+
+static void part_floor(job *j)
+{
+#ifdef OT_HAVE_CUDA
+    const size_t bytes = (size_t)j->images << 20;
+    const ot_many_i *many = j->be->i->many;
+    void   *a, *b;
+    char    sync;
+    must(j->be->i->alloc(j->be->ctx, &a, bytes), "memory");
+    must(j->be->i->alloc(j->be->ctx, &b, bytes), "memory");
+    must(many->fill(j->be->ctx, a, 0, bytes), "fill");
+    for (int r = 0; r < j->rounds; r++) {
+        must(many->read(j->be->ctx, &sync, a, 1), "sync");
+        double t = now();
+        for (int k = 0; k < 8; k++) must(many->copy(j->be->ctx, b, a, bytes), "copy");
+        must(many->read(j->be->ctx, &sync, b, 1), "sync");
+        j->seconds[j->n++] = (now() - t) / 8;
+    }
+    row(j, "copy", 2.0 * (double)bytes, "B/s", 0, 0);
+    j->be->i->free(j->be->ctx, a), j->be->i->free(j->be->ctx, b);
+    /* A dense layer of 4096 x 4096 on 4096 images: the tiles at their best (64 of each where the copy is tiny too: the emulator). */
+    const int       side = j->images >= 16 ? 4096 : 64;
+    ot_layer        l = {.op = OT_OP_DENSE, .name = "product", .c = side, .h = 1, .w = 1, .in_c = side, .groups = 1, .crossbar = 0, .relu = -1};
+    ot_step         s = {.kind = OT_STEP_DENSE, .layer = &l, .in = {side, 1, 1}, .out = {side, 1, 1}, .src = 1, .dst = 2, .res = -1};
+    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+    size_t          op_bytes, scratch_bytes;
+    void           *op, *src, *dst, *scratch;
+    opt.tile = side;
+    must(j->be->i->step_open(j->be->ctx, &op, &s, side, &opt, &op_bytes, &scratch_bytes), "step");
+    must(j->be->i->alloc(j->be->ctx, &src, j->be->i->tensor_bytes(j->be->ctx, s.in, side)), "memory");
+    must(j->be->i->alloc(j->be->ctx, &dst, j->be->i->tensor_bytes(j->be->ctx, s.out, side)), "memory");
+    must(j->be->i->alloc(j->be->ctx, &scratch, scratch_bytes + 1), "memory");
+    must(many->fill(j->be->ctx, src, 0, j->be->i->tensor_bytes(j->be->ctx, s.in, side)), "fill");
+    ot_step_run run = {.n = side, .gain = 1};
+    for (int r = 0; r <= j->rounds; r++) {
+        must(many->read(j->be->ctx, &sync, dst, 1), "sync");
+        double t = now();
+        for (int k = 0; k < 8; k++) must(j->be->i->forward(j->be->ctx, op, src, NULL, dst, scratch, &run), "product");
+        must(many->read(j->be->ctx, &sync, dst, 1), "sync");
+        if (r) j->seconds[j->n++] = (now() - t) / 8;
+    }
+    row(j, "own tiles", 2.0 * side * side * side, "FLOP/s", 0, 0);
+    j->be->i->free(j->be->ctx, src), j->be->i->free(j->be->ctx, dst), j->be->i->free(j->be->ctx, scratch);
+    j->be->i->step_close(j->be->ctx, op);
+#else
+    (void)j;
+#endif
+}
+
+static void part_expand(job *j)
+{
+    int       fleet = in_flight(j, j->chips, OT_PLAN_FORWARD), crossbars = ot_network_crossbars(j->net);
+    ot_fleet *f = open_fleet(j, j->be, fleet, OT_PLAN_FORWARD);
+    double    weights = 0, wrong = 0;
+    ot_chip  *chip;
+    ot_variation var = OT_VARIATION_INIT;
+    draw(f, 0, fleet);
+    must(ot_chip_draw(&chip, j->net, &j->dev, &var, (uint32_t)fleet - 1), "chip");
+    for (int k = 0; k < crossbars; k++) {
+        size_t n = ot_layer_weights(ot_network_crossbar(j->net, k));
+        float *w = ot_alloc(n, sizeof *w);
+        must(ot_fleet_weights(f, fleet - 1, k, w), "weights");
+        weights += (double)n;
+        for (size_t i = 0; i < n; i++) wrong += !strcmp(j->precision, "fp16") ? fabs((double)(w[i] - ot_chip_weights(chip, k)[i])) > 1e-3 * fabs((double)w[i]) + 1e-6 : w[i] != ot_chip_weights(chip, k)[i];
+        ot_free(w);
+    }
+    if (wrong > 0) {
+        fprintf(stderr, "bench_gpu: %g weights differ from the CPU's: no times are taken\n", wrong);
+        exit(1);
+    }
+    j->chips = fleet;
+    for (int r = 0; r < j->rounds; r++) {
+        double t = now();
+        draw(f, r * fleet, fleet);
+        j->seconds[j->n++] = now() - t;
+    }
+    row(j, "weights drawn", weights * fleet, "weights/s", 0, wrong);
+    ot_chip_free(chip);
+    ot_fleet_free(f);
+}
+
+static void part_epoch(job *j)
+{
+    double          error = check_logits(j);
+    int             fleet = in_flight(j, j->chips, OT_PLAN_TUNE);
+    ot_fleet       *f = open_fleet(j, j->be, fleet, OT_PLAN_TUNE);
+    int64_t         steps = j->images / TILE;
+    uint32_t       *rows = ot_alloc((size_t)(steps * TILE), sizeof *rows);
+    ot_many_adam_result *result = ot_alloc((size_t)fleet, sizeof *result);
+    for (int64_t i = 0; i < steps * TILE; i++) rows[i] = (uint32_t)(i * 7919 % j->data->n);
+    draw(f, 0, fleet);
+    j->chips = fleet;
+    for (int r = 0; r <= j->rounds; r++) {
+        must(ot_fleet_set_knobs(f, NULL, NULL), "knobs");
+        double t = now();
+        must(ot__fleet_many_adam(f, j->data, rows, TILE, steps, 0.01, result), "tuning");
+        if (r) j->seconds[j->n++] = now() - t;              /* the first brings the images to the device */
+    }
+    for (int k = 0; k < fleet; k++) error += result[k].steps != steps || result[k].nan_restores;
+    row(j, "tuning epoch", (double)(steps * TILE) * fleet, "images/s", floor_of(j, f->plan, (double)(steps * TILE) * fleet, 1), error);
+    ot_free(rows), ot_free(result);
+    ot_fleet_free(f);
+}
+
+static void part_exhaustive(job *j)
+{
+    double    error = check_logits(j);
+    int       fleet = in_flight(j, j->chips < 128 ? j->chips : 128, OT_PLAN_FORWARD);
+    ot_fleet *f = open_fleet(j, j->be, fleet, OT_PLAN_FORWARD);
+    int64_t  *correct = ot_alloc((size_t)fleet, sizeof *correct);
+    for (int r = 0; r < j->rounds; r++) {
+        double t = now();
+        for (int first = 0; first < j->chips; first += fleet) {
+            draw(f, first, j->chips - first < fleet ? j->chips - first : fleet);
+            must(ot_fleet_count(f, j->data, NULL, j->images, correct, NULL), "counting");
+        }
+        j->seconds[j->n++] = now() - t;
+    }
+    row(j, "exhaustive test", (double)j->chips * j->images, "images/s", floor_of(j, f->plan, (double)j->chips * j->images, 0), error);
+    ot_free(correct);
+    ot_fleet_free(f);
+}
+
+static void part_signature(job *j)
+{
+    double    error = check_logits(j);
+    int       fleet = in_flight(j, j->chips < 256 ? j->chips : 256, OT_PLAN_FORWARD);
+    ot_fleet *f = open_fleet(j, j->be, fleet, OT_PLAN_FORWARD);
+    uint32_t  stimulus[10];
+    float    *signature = ot_alloc((size_t)fleet, (size_t)ot_signature_length(j->net, 10) * sizeof *signature);
+    for (uint32_t i = 0; i < 10; i++) stimulus[i] = i * 3;
+    for (int r = 0; r < j->rounds; r++) {
+        double t = now();
+        for (int first = 0; first < j->chips; first += fleet) {
+            draw(f, first, j->chips - first < fleet ? j->chips - first : fleet);
+            must(ot_signature_measure_fleet(signature, f, j->data, stimulus, 10), "signatures");
+        }
+        j->seconds[j->n++] = now() - t;
+    }
+    row(j, "signatures", j->chips, "chips/s", 0, error);
+    ot_free(signature);
+    ot_fleet_free(f);
+}
+
+static const struct { const char *name; void (*run)(job *); int chips, images, rounds; } parts[] = {
+    {"floor", part_floor, 1, 256, 9}, {"expand", part_expand, 256, 0, 9}, {"epoch", part_epoch, 1, 50000, 3},
+    {"exhaustive", part_exhaustive, 1000, 10000, 1}, {"signature", part_signature, 1000, 64, 3},
+};
+
+static void usage(void)
+{
+    fprintf(stderr, "usage: bench_gpu floor|expand|epoch|exhaustive|signature [--precision fp32|tf32|fp16] [--network NAME] [--chips C] [--images N]\n"
+                    "       [--rounds R] [--copy GB/s] [--matrix TFLOP/s] [--backend NAME]\n");
+    exit(2);
+}
+
+int main(int argc, char **argv)
+{
+    job j = {.precision = "fp32", .network = "mobilenet"};
+    int part = -1;
+    const char *backend = NULL;
+    if (argc < 2) {
+        fprintf(stderr, "bench_gpu: no part given, nothing is measured; bench/gpu.sh calls it\n");
+        return 0;
+    }
+    for (int k = 0; k < (int)(sizeof parts / sizeof *parts); k++)
+        if (!strcmp(argv[1], parts[k].name)) part = k;
+    if (part < 0 || argc % 2) usage();
+    j.part = parts[part].name, j.chips = parts[part].chips, j.images = parts[part].images, j.rounds = parts[part].rounds;
+    for (int i = 2; i + 1 < argc; i += 2) {
+        const char *v = argv[i + 1];
+        if (!strcmp(argv[i], "--precision")) j.precision = v;
+        else if (!strcmp(argv[i], "--network")) j.network = v;
+        else if (!strcmp(argv[i], "--backend")) backend = v;
+        else if (!strcmp(argv[i], "--chips")) j.chips = atoi(v);
+        else if (!strcmp(argv[i], "--images")) j.images = atoi(v);
+        else if (!strcmp(argv[i], "--rounds")) j.rounds = atoi(v);
+        else if (!strcmp(argv[i], "--copy")) j.copy = atof(v) * 1e9;
+        else if (!strcmp(argv[i], "--matrix")) j.matrix = atof(v) * 1e12;
+        else usage();
+    }
+    if (j.chips < 1 || j.images < 0 || j.rounds < 1 || j.rounds > MOST_ROUNDS - 1) usage();
+    snprintf(j.backend, sizeof j.backend, "%s%s%s", backend ? backend : "cuda:", backend ? "" : j.precision, "");
+    must(ot_backend_open(&j.be, j.backend, NULL), "backend");
+    if (!j.be->i->many) {
+        fprintf(stderr, "bench_gpu: backend '%s' runs one chip at a time; want cuda\n", j.backend);
+        return 4;
+    }
+    int small = !strcmp(j.network, "mobilenet-s");
+    must(ot_model_build(&j.net, j.network, small ? 1 : 3, small ? 28 : 32, small ? 28 : 32, 10, 1), "network");
+    const float mean[3] = {0.5f, 0.5f, 0.5f}, sd[3] = {0.25f, 0.25f, 0.25f};
+    must(ot_network_set_normalisation(j.net, mean, sd), "network");
+    must(ot_device_open(&j.dev, "r1"), "device");
+    if (strcmp(j.part, "floor") && !(j.data = random_data(j.net, j.images > 64 ? j.images : 64))) must(OT_E_NOMEM, "images");
+    parts[part].run(&j);
+    if (j.data) {
+        ot_free(j.data->name), ot_free(j.data->pixels), ot_free(j.data->labels);
+        ot_free(j.data);
+    }
+    ot_network_free(j.net);
+    ot_backend_close(j.be);
+    return 0;
+}
