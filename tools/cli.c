@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static const struct argp_option options[] = {
-    {"backend", CLI_BACKEND, "NAME", 0, "auto, cpu or ref", 0},
+    {"backend", CLI_BACKEND, "NAME", 0, "auto, cpu, ref, or on a GPU cuda (float), cuda:tf32, cuda:fp16", 0},
     {"seed", CLI_SEED, "N", 0, "64-bit seed of all draws (1)", 0},
     {"threads", CLI_THREADS, "N", 0, "threads, 0 = one a core (0)", 0},
     {"memory", CLI_MEMORY, "SIZE", 0, "memory allowed, e.g. 800M or 2G (no limit)", 0},

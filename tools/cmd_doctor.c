@@ -1,6 +1,7 @@
 /* cmd_doctor.c - ohmtrim doctor: what was built in, what this machine has, where data sets lie. */
 #include "base/build.h"
 #include "cli.h"
+#include "ohmtrim.h"
 
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -35,6 +36,31 @@ static int on_path(const char *program, char *found, size_t n)
     return 0;
 }
 
+/* One object a GPU; `why`: the reason if there is none. */
+static cJSON *gpus(char *why, size_t n_why)
+{
+    cJSON *all = cJSON_CreateArray();
+    ot_gpu gpu[16];
+    int    n = 0;
+    char   text[32];
+    if (ot_gpus(gpu, 16, &n) != OT_OK) {
+        snprintf(why, n_why, "%s", ot_last_error());
+        return all;
+    }
+    for (int i = 0; i < n && i < 16; i++) {
+        cJSON *g = cJSON_CreateObject();
+        cJSON_AddStringToObject(g, "name", gpu[i].name);
+        snprintf(text, sizeof text, "%d.%d", gpu[i].major, gpu[i].minor);
+        cJSON_AddStringToObject(g, "compute_capability", text);
+        cJSON_AddNumberToObject(g, "bytes", (double)gpu[i].bytes);
+        snprintf(text, sizeof text, "%d.%d", gpu[i].driver / 1000, gpu[i].driver % 1000 / 10);
+        cJSON_AddStringToObject(g, "driver_cuda", text);
+        cJSON_AddBoolToObject(g, "usable", gpu[i].major >= 7);
+        cJSON_AddItemToArray(all, g);
+    }
+    return all;
+}
+
 int cmd_doctor(int argc, char **argv);
 int cmd_doctor(int argc, char **argv)
 {
@@ -62,7 +88,9 @@ int cmd_doctor(int argc, char **argv)
         }
     }
     cJSON_AddItemToObject(o, "backends", backends);
-    cJSON_AddItemToObject(o, "gpus", cJSON_CreateArray());
+    char why_no_gpu[1024] = "";
+    cJSON_AddItemToObject(o, "gpus", gpus(why_no_gpu, sizeof why_no_gpu));
+    if (*why_no_gpu) cJSON_AddStringToObject(o, "why_no_gpu", why_no_gpu);
     cJSON_AddStringToObject(libraries, "sqlite", sqlite3_libversion());
     cJSON_AddStringToObject(libraries, "zlib", zlibVersion());
     cJSON_AddStringToObject(libraries, "cjson", cJSON_Version());
@@ -89,7 +117,12 @@ int cmd_doctor(int argc, char **argv)
         printf("%s\n", groups[i]);
         for (const cJSON *c = cJSON_GetObjectItem(o, groups[i])->child; c; c = c->next) printf("  %-14s %s\n", c->string, c->valuestring);
     }
-    puts("gpus\n  none: this build has no CUDA backend");
+    puts("gpus");
+    for (const cJSON *g = cJSON_GetObjectItem(o, "gpus")->child; g; g = g->next)
+        printf("  %-14s sm_%s, %.1f GB, driver for CUDA %s%s\n", cJSON_GetObjectItem(g, "name")->valuestring, cJSON_GetObjectItem(g, "compute_capability")->valuestring,
+               cJSON_GetObjectItem(g, "bytes")->valuedouble / 1e9, cJSON_GetObjectItem(g, "driver_cuda")->valuestring,
+               cJSON_IsTrue(cJSON_GetObjectItem(g, "usable")) ? "" : " (too old: 7.0 and newer will do)");
+    if (*why_no_gpu) printf("  none: %s\n", why_no_gpu);
     cJSON_Delete(o);
     return 0;
 }

@@ -30,6 +30,16 @@ void        ot_backend_close(ot_backend *be);
 const char *ot_backend_name(const ot_backend *be);
 const char *ot_backend_detail(const ot_backend *be);      /* library and instruction set: part of a campaign's identity */
 
+/* The machine's GPUs: at most `most` into out, how many there are into *n.  OT_E_BACKEND: this build has no CUDA; OT_E_CUDA: the
+ * sentence says why none can be used (no device, an old driver).  Since 0.2. */
+typedef struct ot_gpu {
+    char   name[128];
+    int    major, minor;               /* compute capability; 7.0 and newer will do */
+    size_t bytes;                      /* device memory */
+    int    driver, runtime;            /* newest CUDA the driver knows, and the one of this build: 13000 is 13.0 */
+} ot_gpu;
+ot_status ot_gpus(ot_gpu *out, int most, int *n);
+
 typedef enum ot_plan_use { OT_PLAN_FORWARD, OT_PLAN_TUNE, OT_PLAN_TRAIN } ot_plan_use;
 typedef enum ot_conv_choice { OT_CONV_AUTO, OT_CONV_DIRECT, OT_CONV_WINOGRAD } ot_conv_choice;
 
