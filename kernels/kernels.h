@@ -108,6 +108,8 @@ int otk_tap(otk_type type, otk_shape s, int chips, int n, otk_tensor src, float 
 /* out (chip, 2): mean of all, sd within channels.  `partial`: otk_moments_bytes. */
 size_t otk_moments_bytes(otk_shape s, int chips);
 int    otk_moments(otk_type type, otk_shape s, int chips, int n, otk_tensor src, double *out, float factor, void *partial, otk_stream stream);
+/* bits (1) = max(bits, those of the largest |x| as a float): positive floats are ordered as their bits are; NaN counts as largest */
+int otk_largest(otk_type type, otk_shape s, int n, const void *src, uint32_t *bits, otk_stream stream);
 /* Whether anything in (chip, n images) is infinite or NaN: flags[chip] |= 1 */
 int otk_finite(otk_type type, otk_shape s, int chips, int n, otk_tensor src, int *flags, otk_stream stream);
 

@@ -77,6 +77,26 @@ extern "C" int otk_moments(otk_type type, otk_shape s, int chips, int n, otk_ten
     return ot_launch(moments_end_kernel1, dim3((unsigned)chips), dim3(THREADS), 0, (cudaStream_t)stream, s.c, (double)pixels * s.c, (const double *)partial, out);
 }
 
+template <class T> __global__ void __launch_bounds__(THREADS) largest_kernel1(int64_t all, const T *src, uint32_t *bits)
+{
+    const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;
+    uint32_t      own = e < all ? ot_float_bits(ot_get(src + e)) & 0x7fffffffu : 0;
+    for (int by = 16; by > 0; by /= 2) {
+        const uint32_t other = __shfl_xor_sync(0xffffffffu, own, by);
+        own = other > own ? other : own;
+    }
+    if (threadIdx.x % 32 == 0) atomicMax(bits, own);
+}
+
+extern "C" int otk_largest(otk_type type, otk_shape s, int n, const void *src, uint32_t *bits, otk_stream stream)
+{
+    const int64_t all = n * otk_image(s);
+    if (all <= 0) return 0;
+    const dim3 grid((unsigned)ot_ceil(all, THREADS));
+    if (type == OTK_F16) return ot_launch(largest_kernel1<__half>, grid, dim3(THREADS), 0, (cudaStream_t)stream, all, (const __half *)src, bits);
+    return ot_launch(largest_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, all, (const float *)src, bits);
+}
+
 template <class T> __global__ void __launch_bounds__(THREADS) finite_kernel1(int64_t all, otk_tensor src, int *flags)
 {
     const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;

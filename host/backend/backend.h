@@ -96,6 +96,7 @@ typedef struct ot_many_loss {
     int64_t        *right;              /* mem: (chip), added to */
     uint32_t       *bits;               /* mem: (chip, bits_stride), bit first + i */
     int64_t         bits_stride, first;
+    float           scale;              /* the logits are held this many times too large */
     int            *flags;              /* mem: (chip) bit 0: a logit is not finite; NULL: not wanted */
 } ot_many_loss;
 typedef struct ot_many_adam ot_many_adam;     /* one population's optimiser state, in the backend's memory */
@@ -115,9 +116,13 @@ typedef struct ot_many_i {
     ot_status (*weights)(void *ctx, void *op, int k, float *onnx);
     ot_status (*input)(void *ctx, void *dst, ot_shape s, int n, const ot_many_input *in);
     ot_status (*loss)(void *ctx, const void *logits, ot_shape s, int64_t stride, int chips, int n, const ot_many_loss *l);
-    ot_status (*get)(void *ctx, float *nchw, ot_shape s, int64_t stride, int chips, int n, const void *src);
-    /* out, mem: (chip, 2) mean and spread as `moments` */
-    ot_status (*moments)(void *ctx, const void *src, ot_shape s, int64_t stride, int chips, int n, double *out);
+    ot_status (*get)(void *ctx, float *nchw, ot_shape s, int64_t stride, int chips, int n, float scale, const void *src);
+    /* out, mem: (chip, 2) mean and spread as `moments` of a tensor held `scale` times too large */
+    ot_status (*moments)(void *ctx, const void *src, ot_shape s, int64_t stride, int chips, int n, float scale, double *out);
+    /* The largest |x| of n images of one chip. */
+    ot_status (*largest)(void *ctx, const void *src, ot_shape s, int n, float *out);
+    /* From now on the step's tensors hold their values times these powers of two (half precision has few exponents); 1 at first. */
+    void (*scale)(void *ctx, void *op, float src, float res, float dst);
     /* Knobs (chip, 2 L) in gains-then-offsets order; `minibatch` images a step.  adam_mem: where forward and backward find things. */
     ot_status (*adam_open)(void *ctx, ot_many_adam **out, int chips, int relus);
     void (*adam_close)(void *ctx, ot_many_adam *a);

@@ -61,7 +61,7 @@ static ot_status loss(void *ctx, const void *logits, ot_shape s, int64_t stride,
     ot__cuda  *c = ctx;
     otk_tensor t = {(void *)logits, stride};
     size_t     partial = otk_loss_bytes(chips, n);
-    otk_loss   k = {.logits = t, .grad = {l->grad, stride}, .labels = l->labels, .rows = l->rows, .logit_factor = 1, .weight = c->type == OTK_F16 ? 16.0 : 1.0,
+    otk_loss   k = {.logits = t, .grad = {l->grad, stride}, .labels = l->labels, .rows = l->rows, .logit_factor = 1 / l->scale, .weight = c->type == OTK_F16 ? 16.0 : 1.0,
                     .loss = l->loss, .right = l->right, .bits = l->bits, .bits_stride = l->bits_stride, .first = l->first};
     OT_TRY(ot__cuda_grow(&c->small, &c->small_bytes, partial));
     k.partial = c->small;
@@ -70,22 +70,31 @@ static ot_status loss(void *ctx, const void *logits, ot_shape s, int64_t stride,
     return OT_OK;
 }
 
-static ot_status get(void *ctx, float *nchw, ot_shape s, int64_t stride, int chips, int n, const void *src)
+static ot_status get(void *ctx, float *nchw, ot_shape s, int64_t stride, int chips, int n, float scale, const void *src)
 {
     ot__cuda  *c = ctx;
     size_t     bytes = (size_t)chips * (size_t)n * (size_t)s.c * (size_t)s.h * (size_t)s.w * sizeof(float);
     otk_tensor t = {(void *)src, stride};
     OT_TRY(ot__cuda_grow(&c->stage, &c->stage_bytes, bytes));
-    OT_CUDA(otk_export(c->type, ot__cuda_shape(s), chips, n, t, c->stage, 1.0f, c->stream));
+    OT_CUDA(otk_export(c->type, ot__cuda_shape(s), chips, n, t, c->stage, 1.0f / scale, c->stream));
     return read_from(c, nchw, c->stage, bytes);
 }
 
-static ot_status moments(void *ctx, const void *src, ot_shape s, int64_t stride, int chips, int n, double *out)
+static ot_status largest(void *ctx, const void *src, ot_shape s, int n, float *out)
+{
+    ot__cuda *c = ctx;
+    OT_TRY(ot__cuda_grow(&c->small, &c->small_bytes, sizeof(uint32_t)));
+    OT_CUDA(cudaMemsetAsync(c->small, 0, sizeof(uint32_t), c->stream));
+    OT_CUDA(otk_largest(c->type, ot__cuda_shape(s), n, src, c->small, c->stream));
+    return read_from(c, out, c->small, sizeof *out);
+}
+
+static ot_status moments(void *ctx, const void *src, ot_shape s, int64_t stride, int chips, int n, float scale, double *out)
 {
     ot__cuda  *c = ctx;
     otk_tensor t = {(void *)src, stride};
     OT_TRY(ot__cuda_grow(&c->small, &c->small_bytes, otk_moments_bytes(ot__cuda_shape(s), chips)));
-    OT_CUDA(otk_moments(c->type, ot__cuda_shape(s), chips, n, t, out, 1.0f, c->small, c->stream));
+    OT_CUDA(otk_moments(c->type, ot__cuda_shape(s), chips, n, t, out, 1.0f / scale, c->small, c->stream));
     return OT_OK;
 }
 
@@ -209,6 +218,8 @@ const ot_many_i ot__cuda_many = {
     .loss = loss,
     .get = get,
     .moments = moments,
+    .largest = largest,
+    .scale = ot__cuda_scale,
     .adam_open = adam_open,
     .adam_close = adam_close,
     .adam_start = adam_start,

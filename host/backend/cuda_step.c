@@ -27,6 +27,7 @@ struct ot__cuda_op {
     double    *sums;                       /* (2) gain, offset */
     float     *grad;                       /* training: (weights), then (2, channels) */
     int        has_bias;
+    float      src_scale, res_scale, dst_scale;      /* tensors hold values times these */
     int64_t    count;                      /* batch: values a channel of the last forward */
 };
 
@@ -108,6 +109,7 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
     if (!op) OT_NOMEM(step->layer->name, sizeof *op);
     op->step = *step;
     op->chips = chips;
+    op->src_scale = op->res_scale = op->dst_scale = 1.0f;
     op->crossbar = step->kind == OT_STEP_CONV || step->kind == OT_STEP_DENSE;
     op->src_stride = opt->chips && step->src == 0 ? 0 : ot__cuda_stride(c, step->in, tile);
     op->res_stride = opt->chips && step->res == 0 ? 0 : ot__cuda_stride(c, step->out, tile);
@@ -188,7 +190,8 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     const ot_step *s = &op->step;
     const int      chips = run->chips ? run->chips : 1;
     otk_tensor     in = {(void *)src, op->src_stride}, out = {dst, op->dst_stride}, w = {op->weight, op->weight_stride};
-    otk_after      after = {.res = {s->res >= 0 ? (void *)res : NULL, op->res_stride}, .in_factor = 1, .res_factor = 1, .out_factor = 1};
+    otk_after      after = {.res = {s->res >= 0 ? (void *)res : NULL, op->res_stride}, .in_factor = 1 / op->src_scale, .res_factor = 1 / op->res_scale,
+                            .out_factor = op->dst_scale};
     if (!run->skip_relu) after.knobs = knobs_of(s, run->gains, run->offsets, run->knob_stride, run->gain, run->offset);
     after.bias = op->has_bias ? op->bias : NULL;
     if (s->affine && !s->batch) after.scale = op->scale, after.shift = op->shift;
@@ -207,9 +210,9 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     case OT_STEP_ADD: case OT_STEP_RELU:
         OT_CUDA(otk_pointwise(c->type, ot__cuda_shape(s->out), chips, run->n, in, out, &after, c->stream));
         break;
-    default: OT_CUDA(otk_window_forward(c->type, &op->window, chips, run->n, in, out, 1.0f, c->stream));
+    default: OT_CUDA(otk_window_forward(c->type, &op->window, chips, run->n, in, out, op->dst_scale / op->src_scale, c->stream));
     }
-    if (run->taps) OT_CUDA(otk_tap(c->type, ot__cuda_shape(s->out), chips, run->n, out, run->taps, run->tap_stride, 1.0f, c->stream));
+    if (run->taps) OT_CUDA(otk_tap(c->type, ot__cuda_shape(s->out), chips, run->n, out, run->taps, run->tap_stride, 1 / op->dst_scale, c->stream));
     if (run->tap) {
         OT_CUDA(otk_tap(c->type, ot__cuda_shape(s->out), 1, run->n, out, scratch, 0, 1.0f, c->stream));
         OT_TRY(to_host(c, run->tap, scratch, (size_t)run->n * sizeof(float)));
@@ -224,7 +227,7 @@ static ot_status behind(ot__cuda *c, ot__cuda_op *op, const void *dst, void *g, 
     const float   *scale = s->affine && !s->batch ? op->scale : NULL;
     int            single = back->grad_gain || back->grad_offset;
     otk_relu_back  b = {.u = {(void *)dst, op->dst_stride}, .g = {g, op->dst_stride}, .dres = {dres, op->res_stride}, .scale = scale, .factor = 1,
-                        .u_factor = 1, .dres_factor = 1, .add_res = back->add_res, .partial = scratch};
+                        .u_factor = 1 / op->dst_scale, .dres_factor = 1, .add_res = back->add_res, .partial = scratch};
     b.knobs = knobs_of(s, back->gains, back->offsets, back->knob_stride, back->gain, back->offset);
     if (!s->relu && !dres && !scale) return OT_OK;
     if (s->relu && back->sums) b.sums = back->sums, b.sums_stride = back->sums_stride, b.sums_offset = back->sums_offset;
@@ -331,6 +334,13 @@ ot_status ot__cuda_draw(void *ctx, void *vop, int chips, const struct ot_cell_ma
     if (op->draw.step > 0.0) OT_CUDA(otk_draw_weights(0, &op->conv, c->type, chips, &op->draw, w, c->stream));
     else OT_CUDA(cudaMemsetAsync(op->weight, 0, (size_t)chips * (size_t)op->weight_stride * ot__cuda_size(c), c->stream));
     return OT_OK;
+}
+
+void ot__cuda_scale(void *ctx, void *vop, float src, float res, float dst)
+{
+    ot__cuda_op *op = vop;
+    (void)ctx;
+    op->src_scale = src, op->res_scale = res, op->dst_scale = dst;
 }
 
 ot_status ot__cuda_weights(void *ctx, void *vop, int k, float *onnx)

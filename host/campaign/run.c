@@ -114,6 +114,7 @@ static ot_status fleet_by_fleet(phase *p, ot_backend *be)
         say(c, "%d chips do not fit into the device's memory now, trying %d", opt.chips, flight);
     }
     if (st != OT_OK) goto done;
+    OT_TRY_TO(done, st, ot_fleet_calibrate(fleet, c->test));
     while ((n = take(p, &j, most)) > 0) {
         OT_TRY_TO(done, st, campaign__measure_fleet(r, c, fleet, &chip, j, n, p->role));
         for (int k = 0; k < n; k++) OT_TRY_TO(done, st, write(p, &r[k]));

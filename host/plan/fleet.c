@@ -111,13 +111,33 @@ ot_status ot__fleet_take_turn(ot_fleet *f, int k)
     return ot_plan_set_knobs(f->plan, knobs, knobs + relus(f));
 }
 
+static ot_status open_exact(ot_fleet *f)
+{
+    return f->exact_backend ? OT_OK : ot_backend_open(&f->exact_backend, f->plan->be->i->name, NULL);
+}
+
+ot_status ot_fleet_calibrate(ot_fleet *f, const ot_data *data)
+{
+    ot_plan        *exact;
+    ot_plan_options opt = f->plan->opt;
+    if (!f->narrow) return OT_OK;
+    OT_TRY(ot__plan_check_images(f->plan, data, NULL, 1));
+    OT_TRY(open_exact(f));
+    opt.chips = 0;
+    opt.use = OT_PLAN_TUNE;                              /* lowered to the same steps, tensors kept apart */
+    OT_TRY(ot_plan_open(&exact, f->exact_backend, f->plan->net, &opt));
+    ot_status st = ot__fleet_many_calibrate(f, exact, data);
+    ot_plan_free(exact);
+    return st;
+}
+
 ot_status ot__fleet_exact(ot_fleet **out, ot_fleet *f, int k)
 {
     const float *knobs = f->knobs + (size_t)k * 2 * relus(f);
     if (!f->exact) {
         ot_plan_options opt = f->plan->opt;
         opt.chips = 1;
-        if (!f->exact_backend) OT_TRY(ot_backend_open(&f->exact_backend, f->plan->be->i->name, NULL));
+        OT_TRY(open_exact(f));
         OT_TRY(ot_fleet_open(&f->exact, f->exact_backend, f->plan->net, &f->dev, &f->var, &opt));
     }
     OT_TRY(ot_fleet_draw(f->exact, &f->numbers[k], 1));

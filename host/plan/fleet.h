@@ -44,6 +44,7 @@ ot_status ot__fleet_many_open(ot_fleet *f);
 void      ot__fleet_many_close(ot_fleet *f);
 ot_status ot__fleet_many_draw(ot_fleet *f);
 ot_status ot__fleet_many_knobs(ot_fleet *f);
+ot_status ot__fleet_many_calibrate(ot_fleet *f, ot_plan *exact, const ot_data *data);     /* exact: of the same network, in float, ideal weights */
 ot_status ot__fleet_many_forward(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, float *logits, float *layer_mean, int *flags);
 ot_status ot__fleet_many_count(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, int64_t *correct, uint8_t *bits, int *flags);
 ot_status ot__fleet_many_moments(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, ot_fleet_moment_fn fn, void *user);

@@ -192,11 +192,12 @@ ot_status ot__fleet_many_forward(ot_fleet *f, const ot_data *data, const uint32_
     for (int64_t first = 0; first < images; first += p->opt.tile) {
         size_t        count = images - first < p->opt.tile ? (size_t)(images - first) : tile;
         ot_many_input in = input_of(f, on, index, first);
-        ot_many_loss  loss = {.labels = on->labels, .rows = f->d_wanted, .right = f->d_right, .flags = f->d_flags};
+        ot_many_loss  loss = {.labels = on->labels, .rows = f->d_wanted, .right = f->d_right, .scale = p->tensors[p->logits].scale, .flags = f->d_flags};
         OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, (int)count, &in));
         OT_TRY_TO(done, st, forward(f, (int)count, f->d_knobs, layer_mean != NULL));
         OT_TRY_TO(done, st, f->many->loss(CTX, ot__plan_tensor(p, p->logits), p->tensors[p->logits].shape, stride(f, p->logits), f->n, (int)count, &loss));
-        OT_TRY_TO(done, st, f->many->get(CTX, stage, p->tensors[p->logits].shape, stride(f, p->logits), f->n, (int)count, ot__plan_tensor(p, p->logits)));
+        OT_TRY_TO(done, st, f->many->get(CTX, stage, p->tensors[p->logits].shape, stride(f, p->logits), f->n, (int)count, p->tensors[p->logits].scale,
+                                        ot__plan_tensor(p, p->logits)));
         if (layer_mean && L) OT_TRY_TO(done, st, f->many->read(CTX, taps, f->d_taps, n * L * tile * sizeof *taps));
         for (size_t k = 0; k < n; k++) {
             size_t at = k * (size_t)images + (size_t)first;
@@ -231,7 +232,7 @@ ot_status ot__fleet_many_count(ot_fleet *f, const ot_data *data, const uint32_t 
         int           count = images - first < p->opt.tile ? (int)(images - first) : p->opt.tile;
         ot_many_input in = input_of(f, on, index, first);
         ot_many_loss  loss = {.labels = on->labels, .rows = f->d_wanted, .right = f->d_right, .bits = bits ? f->d_bits : NULL, .bits_stride = (int64_t)words,
-                              .first = first, .flags = f->d_flags};
+                              .first = first, .scale = p->tensors[p->logits].scale, .flags = f->d_flags};
         OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, count, &in));
         OT_TRY_TO(done, st, forward(f, count, f->d_knobs, 0));
         OT_TRY_TO(done, st, f->many->loss(CTX, ot__plan_tensor(p, p->logits), p->tensors[p->logits].shape, stride(f, p->logits), f->n, count, &loss));
@@ -263,7 +264,7 @@ ot_status ot__fleet_many_moments(ot_fleet *f, const ot_data *data, const uint32_
         if (s->relu) {
             size_t l = (size_t)s->relu->relu;
             OT_TRY_TO(done, st, step_forward(f, i, images, f->d_knobs, 0, 1));
-            OT_TRY_TO(done, st, f->many->moments(CTX, ot__plan_tensor(p, s->dst), s->out, stride(f, s->dst), f->n, images, f->d_moments));
+            OT_TRY_TO(done, st, f->many->moments(CTX, ot__plan_tensor(p, s->dst), s->out, stride(f, s->dst), f->n, images, p->tensors[s->dst].scale, f->d_moments));
             OT_TRY_TO(done, st, f->many->read(CTX, out, f->d_moments, (size_t)f->n * 2 * sizeof *out));
             for (int k = 0; k < f->n; k++) {
                 float *own = f->knobs + (size_t)k * 2 * L, *gain = &own[l], *offset = &own[L + l];
@@ -279,6 +280,35 @@ ot_status ot__fleet_many_moments(ot_fleet *f, const ot_data *data, const uint32_
 done:
     ot_free(out);
     return st;
+}
+
+/* A power of two that brings numbers up to `top` into the middle of half precision's range; 1 where they are there already. */
+static float scale_for(float top)
+{
+    int e;
+    if (!(top > 0) || !isfinite(top)) return 1;
+    frexpf(top, &e);
+    return e > 11 ? ldexpf(1, 11 - e) : e < -3 ? ldexpf(1, -3 - e) : 1;
+}
+
+/* Runs the ideal network in float, tensor by tensor. */
+ot_status ot__fleet_many_calibrate(ot_fleet *f, ot_plan *exact, const ot_data *data)
+{
+    ot_plan  *p = f->plan;
+    const int n = data->n < exact->opt.tile ? data->n : exact->opt.tile;
+    OT_TRY(ot__plan_fill(exact, data, NULL, 0, n));
+    for (int i = 0; i < exact->n_steps; i++) {
+        const ot_step *s = &exact->steps[i];
+        float          top = 0;
+        OT_TRY(ot__plan_step(exact, i, n, 0, 0));
+        OT_TRY(exact->be->i->many->largest(exact->be->ctx, ot__plan_tensor(exact, s->dst), s->out, n, &top));
+        p->tensors[s->dst].scale = scale_for(top);
+    }
+    for (int i = 0; i < p->n_steps; i++) {
+        const ot_step *s = &p->steps[i];
+        f->many->scale(CTX, p->ops[i], p->tensors[s->src].scale, s->res >= 0 ? p->tensors[s->res].scale : 1, p->tensors[s->dst].scale);
+    }
+    return OT_OK;
 }
 
 /* --- tuning --- */
@@ -319,7 +349,8 @@ static ot_status minibatch(ot_fleet *f, const adam *a)
     for (int64_t first = 0; first < a->batch; first += p->opt.tile) {
         int           count = a->batch - first < p->opt.tile ? (int)(a->batch - first) : p->opt.tile;
         ot_many_input in = input_of(f, a->on, f->d_rows, first);
-        ot_many_loss  loss = {.labels = a->on->labels, .rows = f->d_wanted, .grad = ot__plan_grad(p, p->logits), .loss = a->loss, .right = f->d_right};
+        ot_many_loss  loss = {.labels = a->on->labels, .rows = f->d_wanted, .grad = ot__plan_grad(p, p->logits), .loss = a->loss, .right = f->d_right,
+                             .scale = p->tensors[p->logits].scale};
         in.step = a->step;
         in.per_step = a->batch;
         OT_TRY(f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, count, &in));

@@ -17,6 +17,7 @@ typedef struct ot__tensor {
     int      wants;                /* a knob (training: a parameter) lies at or before it: its gradient is of use */
     size_t   grad_bytes, grad_at;  /* 0: it has none */
     int      written;              /* while backward runs: its gradient holds something */
+    float    scale;                /* fleets in half precision: memory holds values times this power of two */
     size_t   parameter, statistic; /* where this layer's numbers begin in the flat vectors of network.h */
 } ot__tensor;
 

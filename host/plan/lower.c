@@ -133,6 +133,7 @@ void ot__plan_lower(ot_plan *p)
         const ot_layer *l = ot_network_layer(p->net, i);
         ot__tensor     *t = &p->tensors[i];
         t->shape = shape_of(p, i);
+        t->scale = 1;
         t->parameter = parameter;
         t->statistic = statistic;
         parameter += ot_layer_weights(l) + (l->bias ? (size_t)l->c : 0) + (l->gamma ? 2 * (size_t)l->c : 0);

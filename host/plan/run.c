@@ -53,7 +53,11 @@ static ot_status run(ot_plan *p, const ot_data *data, const uint32_t *index, int
 {
     OT_TRY(ot__plan_fill(p, data, index, first, n));
     OT_TRY(ot__plan_steps(p, n, taps));
-    return p->be->i->get(p->be->ctx, logits, p->tensors[p->logits].shape, n, ot__plan_tensor(p, p->logits));
+    OT_TRY(p->be->i->get(p->be->ctx, logits, p->tensors[p->logits].shape, n, ot__plan_tensor(p, p->logits)));
+    for (int i = 0; i < n * p->classes && p->be->i->gradient_scale && p->be->i->gradient_scale(p->be->ctx) > 1; i++)
+        if (!isfinite(logits[i]))
+            OT_FAIL(OT_E_DATA, "image %lld: numbers too large for half precision; want backend cuda or cuda:tf32", (long long)(index ? index[first + i / p->classes] : first + i / p->classes));
+    return OT_OK;
 }
 
 static ot_status check(const ot_plan *p, const ot_data *data, const uint32_t *index, int64_t n)

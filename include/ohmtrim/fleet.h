@@ -31,6 +31,10 @@ size_t    ot_fleet_bytes(const ot_fleet *f);
 /* How many chips fit into `memory` bytes (0: nine tenths of what the device has free), at most `most`.  OT_E_MEMORY_PLAN: not even one. */
 ot_status ot_fleet_fit(int *chips, ot_backend *be, const ot_network *net, const ot_plan_options *opt, size_t memory, int most);
 
+/* On "cuda:fp16": a power of two for every layer's activations, from a float run of the ideal network on the first tile of `data`, so that
+ * large ones do not overflow and small ones do not vanish.  Part of the result's identity: the same data gives the same bits.  Elsewhere
+ * nothing happens. */
+ot_status ot_fleet_calibrate(ot_fleet *f, const ot_data *data);
 /* Chips numbers[0..n-1] become the fleet's chips 0..n-1, knobs 1, 0.  Below, n is that n and L the number of ReLU layers. */
 ot_status ot_fleet_draw(ot_fleet *f, const uint32_t *numbers, int n);
 int       ot_fleet_chips(const ot_fleet *f);                              /* n */

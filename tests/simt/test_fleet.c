@@ -7,6 +7,7 @@
 #include "trelu.h"
 
 #include <cuda_runtime_api.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,6 +211,31 @@ TEST halves_that_overflow_are_run_again_in_float(void)
     PASS();
 }
 
+/* Pixels a thousand times too bright: without calibration halves overflow. */
+TEST calibrated_halves_hold_large_and_small_numbers(float bright)
+{
+    bench       b;
+    float       got[4 * 10], want[4 * 10], means[4 * 6], want_means[4 * 6];
+    const float zero[3] = {0}, sd[3] = {1 / bright, 1 / bright, 1 / bright};
+    for (int turn = 0; turn < 2; turn++) {
+        ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+        ot_variation    var = OT_VARIATION_INIT;
+        OK(bench_open(&b, turn ? "ref" : "cuda:fp16", 1, 0));
+        ot_fleet_free(b.fleet);
+        OK(ot_network_set_normalisation(b.net, zero, sd));
+        opt.use = OT_PLAN_TUNE, opt.tile = TILE, opt.chips = 1;
+        OK(ot_fleet_open(&b.fleet, b.be, b.net, &steep, &var, &opt));
+        OK(ot_fleet_calibrate(b.fleet, b.data));
+        OK(ot_fleet_draw(b.fleet, numbers, 1));
+        OK(ot_fleet_forward(b.fleet, b.data, NULL, 4, turn ? want : got, turn ? want_means : means));
+        ASSERT_EQ(0, ot_fleet_reruns(b.fleet));
+        bench_close(&b);
+    }
+    CHECK_CLOSE(want, got, 40, 1e-2 * check_max_f32(want, 40));
+    for (int k = 0; k < 24; k++) ASSERT_IN_RANGE((double)want_means[k], (double)means[k], 2e-2 * fabs((double)want_means[k]) + 1e-3 * check_max_f32(want_means, 24));
+    PASS();
+}
+
 TEST bad_knobs_and_numbers_are_refused(void)
 {
     bench   b;
@@ -356,6 +382,8 @@ SUITE(test_fleet)
     greatest_set_test_suffix("tf32");
     RUN_TESTp(a_fleet_agrees_with_ref, "cuda:tf32", 0, 1e-2, 5e-2);
     RUN_TEST(halves_that_overflow_are_run_again_in_float);
+    RUN_TESTp(calibrated_halves_hold_large_and_small_numbers, 20000.0f);
+    RUN_TESTp(calibrated_halves_hold_large_and_small_numbers, 1e-3f);
     RUN_TEST(bad_knobs_and_numbers_are_refused);
     RUN_TEST(fewer_chips_fit_into_less_memory);
     greatest_set_test_suffix("out_of_memory");
