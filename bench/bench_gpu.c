@@ -7,6 +7,8 @@
  *     epoch        one epoch of T-ReLU tuning over N images (50,000), C chips in flight (1); per chip
  *     exhaustive   right answers of C chips (1,000) on N images (10,000), chips drawn on the way
  *     signature    signatures of C chips (1,000) on ten images, end to end
+ *     nearest      which of N signatures (1,000,000) of 370 numbers is nearest to each of 64, L1 and L2
+ *     accuracy     mean accuracy of C chips (100) of --file NET.onnx on the test images of --data, this precision against fp32
  *
  * Each part first checks its results on a few images against the ref backend (drawing: bit by bit against the CPU).  Times are wall clock
  * round calls that wait for the device; one JSON line a row.  `floor_s` is what moving the bytes (or doing the products) alone would
@@ -318,15 +320,109 @@ static void part_signature(job *j)
     ot_fleet_free(f);
 }
 
+/* The nearest of `rows` by plain loops, for a few queries. */
+static int64_t nearest_of(const float *rows, int64_t n, int length, const float *query, int l1)
+{
+    int64_t best = 0;
+    double  least = INFINITY;
+    for (int64_t r = 0; r < n; r++) {
+        double d = 0;
+        for (int k = 0; k < length; k++) {
+            double e = (double)rows[r * length + k] - (double)query[k];
+            d += l1 ? fabs(e) : e * e;
+        }
+        if (d < least) least = d, best = r;
+    }
+    return best;
+}
+
+static void part_nearest(job *j)
+{
+#ifdef OT_HAVE_CUDA
+    enum { LENGTH = 370, QUERIES = 64, PLAIN = 4 };
+    const int64_t n = j->images;
+    float        *rows = ot_alloc((size_t)n, LENGTH * sizeof *rows), queries[QUERIES * LENGTH];
+    int64_t       got[QUERIES];
+    void         *d_rows, *d_queries, *d_nearest, *d_distance, *partial;
+    uint32_t      state = 3;
+    const ot_many_i *many = j->be->i->many;
+    void         *ctx = j->be->ctx;
+    if (!rows) must(OT_E_NOMEM, "signatures");
+    for (size_t i = 0; i < (size_t)n * LENGTH; i++) state = state * 1664525u + 1013904223u, rows[i] = (float)(state >> 8) * 0x1p-24f;
+    for (size_t i = 0; i < QUERIES * LENGTH; i++) state = state * 1664525u + 1013904223u, queries[i] = (float)(state >> 8) * 0x1p-24f;
+    must(j->be->i->alloc(ctx, &d_rows, (size_t)n * LENGTH * sizeof *rows), "memory");
+    must(j->be->i->alloc(ctx, &d_queries, sizeof queries), "memory");
+    must(j->be->i->alloc(ctx, &d_nearest, sizeof got), "memory");
+    must(j->be->i->alloc(ctx, &d_distance, QUERIES * sizeof(float)), "memory");
+    must(j->be->i->alloc(ctx, &partial, otk_nearest_bytes(n, QUERIES)), "memory");
+    must(many->write(ctx, d_rows, rows, (size_t)n * LENGTH * sizeof *rows), "write");
+    must(many->write(ctx, d_queries, queries, sizeof queries), "write");
+    for (int metric = OTK_L1; metric <= OTK_L2; metric++) {
+        double wrong = 0;
+        for (int r = 0; r <= j->rounds; r++) {
+            must(many->read(ctx, got, d_nearest, sizeof got), "sync");
+            double t = now();
+            if (otk_nearest((otk_metric)metric, d_rows, n, LENGTH, d_queries, QUERIES, d_nearest, d_distance, partial, NULL)) must(OT_E_CUDA, "nearest");
+            cudaDeviceSynchronize();
+            if (r) j->seconds[j->n++] = now() - t;
+        }
+        must(many->read(ctx, got, d_nearest, sizeof got), "read");
+        for (int q = 0; q < PLAIN; q++) wrong += got[q] != nearest_of(rows, n, LENGTH, queries + q * LENGTH, metric == OTK_L1);
+        if (wrong > 0) {
+            fprintf(stderr, "bench_gpu: %g of %d nearest signatures are wrong: no times are taken\n", wrong, PLAIN);
+            exit(1);
+        }
+        row(j, metric == OTK_L1 ? "nearest L1" : "nearest L2", QUERIES, "queries/s", j->copy > 0 ? (double)n * LENGTH * 4 / j->copy : 0, wrong);
+    }
+    j->be->i->free(ctx, d_rows), j->be->i->free(ctx, d_queries), j->be->i->free(ctx, d_nearest), j->be->i->free(ctx, d_distance), j->be->i->free(ctx, partial);
+    ot_free(rows);
+#else
+    (void)j;
+#endif
+}
+
+static double mean_accuracy(job *j, const char *backend)
+{
+    ot_backend     *be;
+    int64_t         correct[128];
+    int             fleet = 1;
+    double          sum = 0;
+    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+    opt.use = OT_PLAN_FORWARD, opt.tile = TILE;
+    must(ot_backend_open(&be, backend, NULL), "backend");
+    must(ot_fleet_fit(&fleet, be, j->net, &opt, 0, j->chips < 128 ? j->chips : 128), "memory");
+    ot_fleet *f = open_fleet(j, be, fleet, OT_PLAN_FORWARD);
+    must(ot_fleet_calibrate(f, j->data), "calibration");
+    for (int first = 0; first < j->chips; first += fleet) {
+        int n = j->chips - first < fleet ? j->chips - first : fleet;
+        draw(f, first, n);
+        must(ot_fleet_count(f, j->data, NULL, j->data->n, correct, NULL), "counting");
+        for (int k = 0; k < n; k++) sum += (double)correct[k] / j->data->n;
+    }
+    fprintf(stderr, "%s: mean accuracy of %d chips %.6f, %d run again in float\n", backend, j->chips, sum / j->chips, ot_fleet_reruns(f));
+    ot_fleet_free(f);
+    ot_backend_close(be);
+    return sum / j->chips;
+}
+
+static void part_accuracy(job *j)
+{
+    double t = now(), narrow = mean_accuracy(j, j->backend), exact = mean_accuracy(j, "cuda:fp32");
+    j->seconds[j->n++] = now() - t;
+    j->images = j->data->n;
+    row(j, "mean accuracy, points from fp32", 100 * (narrow - exact) * j->seconds[0], "points", 0, 100 * fabs(narrow - exact));
+}
+
 static const struct { const char *name; void (*run)(job *); int chips, images, rounds; } parts[] = {
     {"floor", part_floor, 1, 256, 9}, {"expand", part_expand, 256, 0, 9}, {"epoch", part_epoch, 1, 50000, 3},
     {"exhaustive", part_exhaustive, 1000, 10000, 1}, {"signature", part_signature, 1000, 64, 3},
+    {"nearest", part_nearest, 1, 1000000, 15}, {"accuracy", part_accuracy, 100, 0, 1},
 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: bench_gpu floor|expand|epoch|exhaustive|signature [--precision fp32|tf32|fp16] [--network NAME] [--chips C] [--images N]\n"
-                    "       [--rounds R] [--copy GB/s] [--matrix TFLOP/s] [--backend NAME]\n");
+    fprintf(stderr, "usage: bench_gpu floor|expand|epoch|exhaustive|signature|nearest|accuracy [--precision fp32|tf32|fp16] [--network NAME] [--chips C] [--images N]\n"
+                    "       [--rounds R] [--copy GB/s] [--matrix TFLOP/s] [--backend NAME] [--file NET.onnx] [--data SPEC]\n");
     exit(2);
 }
 
@@ -334,7 +430,7 @@ int main(int argc, char **argv)
 {
     job j = {.precision = "fp32", .network = "mobilenet"};
     int part = -1;
-    const char *backend = NULL;
+    const char *backend = NULL, *file = NULL, *data = NULL;
     if (argc < 2) {
         fprintf(stderr, "bench_gpu: no part given, nothing is measured; bench/gpu.sh calls it\n");
         return 0;
@@ -348,6 +444,8 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--precision")) j.precision = v;
         else if (!strcmp(argv[i], "--network")) j.network = v;
         else if (!strcmp(argv[i], "--backend")) backend = v;
+        else if (!strcmp(argv[i], "--file")) file = j.network = v;
+        else if (!strcmp(argv[i], "--data")) data = v;
         else if (!strcmp(argv[i], "--chips")) j.chips = atoi(v);
         else if (!strcmp(argv[i], "--images")) j.images = atoi(v);
         else if (!strcmp(argv[i], "--rounds")) j.rounds = atoi(v);
@@ -363,11 +461,14 @@ int main(int argc, char **argv)
         return 4;
     }
     int small = !strcmp(j.network, "mobilenet-s");
-    must(ot_model_build(&j.net, j.network, small ? 1 : 3, small ? 28 : 32, small ? 28 : 32, 10, 1), "network");
     const float mean[3] = {0.5f, 0.5f, 0.5f}, sd[3] = {0.25f, 0.25f, 0.25f};
-    must(ot_network_set_normalisation(j.net, mean, sd), "network");
+    if (!strcmp(j.part, "accuracy") && (!file || !data)) usage();
+    if (file) must(ot_network_open(&j.net, file), "network");
+    else must(ot_model_build(&j.net, j.network, small ? 1 : 3, small ? 28 : 32, small ? 28 : 32, 10, 1), "network");
+    if (!file) must(ot_network_set_normalisation(j.net, mean, sd), "network");
+    if (data) must(ot_data_open(&j.data, data, OT_SPLIT_TEST, j.images), "data");
     must(ot_device_open(&j.dev, "r1"), "device");
-    if (strcmp(j.part, "floor") && !(j.data = random_data(j.net, j.images > 64 ? j.images : 64))) must(OT_E_NOMEM, "images");
+    if (!data && strcmp(j.part, "floor") && strcmp(j.part, "nearest") && !(j.data = random_data(j.net, j.images > 64 ? j.images : 64))) must(OT_E_NOMEM, "images");
     parts[part].run(&j);
     if (j.data) {
         ot_free(j.data->name), ot_free(j.data->pixels), ot_free(j.data->labels);

@@ -1,0 +1,79 @@
+#!/bin/bash
+# gpu.sh OUT [PART ...] - what only a GPU can show, in under nine minutes: conformance, sanitizers, the card's floors, each job beside its
+# floor, the same jobs in PyTorch.  Needs a GPU, and for `sanitizer` compute-sanitizer, for `peers` a python3 with torch; no network.
+#
+#     make gpu-pack                        # where there are a compiler and the libraries: build/gpu, with what it needs
+#     bench/gpu.sh results                 # where the GPU is: all parts, a table at the end
+#     bench/gpu.sh results epoch peers     # some of them: several short visits add up
+#
+# Parts: conformance sanitizer floor expand nearest signature exhaustive accuracy epoch peers.  Rows go to OUT/gpu.jsonl and OUT/peers.jsonl,
+# the rest to OUT/log.txt; the table to OUT/table.txt.  GPU_PACK=DIR: where the pack lies.  Fails if conformance or a sanitizer does.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+pack=${GPU_PACK:-$here/../build/gpu}
+[ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ -x "$pack/bench_gpu" ] || { echo "gpu.sh: no $pack/bench_gpu; make it with 'make gpu-pack'" >&2; exit 3; }
+mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 4
+shift
+parts=("$@"); [ $# -gt 0 ] || parts=(floor conformance expand nearest signature exhaustive accuracy epoch peers sanitizer)
+export LD_LIBRARY_PATH=$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} OHMTRIM_TESTS=$pack/tests OT_REQUIRE_GPU=1
+bad=0 start=$SECONDS
+log() { echo "$@" | tee -a "$out/log.txt" >&2; }
+# limit seconds, then a bench_gpu part with its arguments
+row() {
+    timeout "$1" "$pack/bench_gpu" "${@:2}" >>"$out/gpu.jsonl" 2>>"$out/log.txt" || log "bench_gpu ${*:2}: ended with status $?"
+}
+# The last value of a `what` in gpu.jsonl, as a number in units of $2
+measured() {
+    grep "\"what\":\"$1\"" "$out/gpu.jsonl" 2>/dev/null | grep "\"precision\":\"$3\"" | tail -n 1 | sed 's/.*"value":\([0-9.e+]*\).*/\1/' | awk -v u="$2" '{print $1 / u}'
+}
+floors() { copy=$(measured copy 1e9 fp32) matrix=$(measured 'own tiles' 1e12 "$1"); echo ${copy:+--copy $copy} ${matrix:+--matrix $matrix}; }
+conformance() {
+    for suite in backend plan tune; do
+        timeout 150 "$pack/run" -s "test_$suite" -t cuda >"$out/conformance.tmp" 2>&1; status=$?
+        total=$(tail -n 1 "$out/conformance.tmp")
+        log "conformance, suite $suite: $total"
+        [ "$status" = 0 ] || { bad=1; grep -a '^FAIL' "$out/conformance.tmp" | head -n 40 | tee -a "$out/log.txt"; }
+    done
+    rm -f "$out/conformance.tmp"
+}
+sanitizer() {
+    tool=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
+    [ -x "$tool" ] || { log "sanitizer: no compute-sanitizer here, not run"; return; }
+    for t in memcheck racecheck; do
+        timeout 100 "$tool" --tool $t --error-exitcode 9 "$pack/run" -s test_backend -t cuda_conv_7x >"$out/sanitizer.tmp" 2>&1; status=$?
+        log "compute-sanitizer $t: status $status: $(tail -n 1 "$out/sanitizer.tmp")"
+        [ "$status" = 0 ] || { bad=1; grep -a '=====' "$out/sanitizer.tmp" | head -n 30 | tee -a "$out/log.txt"; }
+    done
+    rm -f "$out/sanitizer.tmp"
+}
+peers() {
+    command -v python3 >/dev/null && python3 -c 'import torch' 2>/dev/null || { log "peers: no python3 with torch here, not run"; return; }
+    commit=$(cat "$pack/commit" 2>/dev/null || echo unknown)
+    for p in "tuning --network mobilenet" "tuning --network vgg16" expand exhaustive nearest; do
+        timeout 120 python3 "$here/peers/${p%% *}.py" ${p#"${p%% *}"} --out "$out" --budget 60 --commit "$commit" >>"$out/log.txt" 2>&1 || log "peers: $p: status $?"
+    done
+}
+for part in "${parts[@]}"; do
+    t=$SECONDS
+    case $part in
+        conformance) conformance ;;
+        sanitizer) sanitizer ;;
+        floor) for m in fp32 tf32 fp16; do row 60 floor --precision $m; done ;;
+        expand) row 60 expand --precision fp32; row 60 expand --precision fp16 ;;
+        nearest) row 90 nearest $(floors fp32) ;;
+        signature) row 60 signature --precision fp16 ;;
+        exhaustive) row 120 exhaustive --precision fp16 $(floors fp16) ;;
+        accuracy) row 60 accuracy --precision fp16 --file "$pack/models/mobilenet-s.onnx" --data "fashion-mnist:$pack/data" ;;
+        epoch) for n in mobilenet vgg16; do
+                   for m in fp16 tf32; do row 60 epoch --network $n --precision $m $(floors $m); done
+                   row 90 epoch --network $n --precision fp16 --chips 16 --rounds 1 $(floors fp16)
+               done ;;
+        peers) peers ;;
+        *) echo "gpu.sh: no part '$part'" >&2; exit 2 ;;
+    esac
+    log "$part: $((SECONDS - t)) s"
+done
+"$here/gpu-table" "$out" | tee "$out/table.txt"
+log "all: $((SECONDS - start)) s"
+exit $bad
