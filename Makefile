@@ -104,7 +104,7 @@ CU_SRC    := $(sort $(wildcard kernels/*.cu))
 SIMT_SUITES := backend $(patsubst tests/simt/test_%.c,%,$(sort $(wildcard tests/simt/test_*.c)))
 SIMT_C    := host/backend/backend.c $(wildcard host/backend/cuda*.c) $(addprefix tests/,check.c main.c naive.c nets.c backend_cases.c test_backend.c) \
              $(sort $(wildcard tests/simt/*.c))
-SIMT_OBJ  := $(patsubst %.c,$(B)/simt/%.o,$(SIMT_C)) $(patsubst %.cu,$(B)/simt/%.o,$(CU_SRC)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp))
+SIMT_OBJ  := $(patsubst %.c,$(B)/simt/%.o,$(SIMT_C)) $(patsubst %.cu,$(B)/simt/%.o,$(CU_SRC) $(wildcard tests/simt/*.cu)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp))
 SIMT_INC  := -I$(B)/simt -Itests/simt -Itests $(INC)
 SIMT_CXX  := $(CXX) -std=c++17 $(SIMT_OPT) $(filter-out -Wstrict-prototypes -Wmissing-prototypes -Wshadow,$(WARN)) -Wno-unknown-pragmas $(MATHS) $(SAN) -pthread $(SIMT_INC) -MMD -MP
 $(B)/simt/suites.inc: FORCE | $(B)
@@ -123,6 +123,7 @@ $(B)/simt/%.o: %.cpp
 	@echo '  c++ $<'
 	$(Q)$(SIMT_CXX) -c -o $@ $<
 $(B)/tests/run-simt: $(SIMT_OBJ) $(B)/libohmtrim.a
+	@mkdir -p $(dir $@)
 	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
 tests-simt: $(B)/tests/run-simt
 	$(Q)cp -f $< $(BUILD)/run-simt
