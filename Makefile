@@ -127,17 +127,28 @@ $(B)/tests/run-simt: $(SIMT_OBJ) $(B)/libohmtrim.a
 	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
 tests-simt: $(B)/tests/run-simt
 	$(Q)cp -f $< $(BUILD)/run-simt
-.PHONY: tests-simt
+# The same runner under sanitizers: memory, and races between CUDA threads.
+SAN_MAKE = @$(MAKE) --no-print-directory -j$(JOBS) OPT='-O1 -g' SIMT_OPT='-O1 -g'
+check-simt-san:
+	$(SAN_MAKE) BUILD=$(BUILD)/simt-san SANITIZE=address,undefined tests-simt
+	@OT_SMALL=1 tests/run-simt.sh $(BUILD)/simt-san/run-simt $(SIMT_SUITES)
+run-simt-race:
+	$(SAN_MAKE) BUILD=$(BUILD)/simt-race SANITIZE=thread tests-simt
+check-simt-race: run-simt-race
+	@OT_SMALL=1 tests/run-simt.sh $(BUILD)/simt-race/run-simt simt orders launchers
+check-barriers: tests-simt run-simt-race
+	@RUN=$(BUILD)/run-simt RACE=$(BUILD)/simt-race/run-simt tests/check-barriers.sh
+.PHONY: tests-simt check-simt-san check-simt-race run-simt-race check-barriers
 
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 check:
 	@tools/install-deps --check
-	@$(MAKE) --no-print-directory -j$(JOBS) $(CMD) tests
+	@$(MAKE) --no-print-directory -j$(JOBS) $(CMD) tests tests-simt
 	@$(MAKE) --no-print-directory check-now
 
-check-now: config $(CMD) $(B)/tests/run
-	@OHMTRIM=$(abspath $(CMD)) RUNNER=$(B)/tests/run tests/run.sh $(SUITES)
+check-now: config $(CMD) $(B)/tests/run $(B)/tests/run-simt
+	@OHMTRIM=$(abspath $(CMD)) RUNNER=$(B)/tests/run RUNNER_SIMT=$(B)/tests/run-simt tests/run.sh $(addprefix simt:,$(SIMT_SUITES)) $(SUITES)
 
 check-san:
 	@$(MAKE) --no-print-directory -j$(JOBS) CMD=$(BUILD)/ohmtrim-san BUILD=$(BUILD)/san SANITIZE=address,undefined OPT='-O1 -g' check-now

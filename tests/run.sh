@@ -1,13 +1,16 @@
 #!/bin/bash
-# run.sh SUITE... - runs each suite of the runner and each tests/*_test.sh as its own process, two at a time, and adds up.
+# run.sh SUITE... - runs each suite of the runner and each tests/*_test.sh as its own process, two at a time, and adds up.  simt:SUITE is
+# one of the runner $RUNNER_SIMT, in which the CUDA kernels run on the emulator.
 # A suite that crashes or says no total counts as one failure.  Fails below tests/minimum tests in all.
 set -u
+: "${RUNNER_SIMT=}"
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(mktemp -d); trap 'rm -rf "$out"' EXIT
-export out RUNNER OHMTRIM
+export out RUNNER RUNNER_SIMT OHMTRIM
 one() {
     case $1 in
         *.sh) bash "$1" >"$out/$(basename "$1").log" 2>&1 ;;
+        simt:*) "$RUNNER_SIMT" -s "test_${1#simt:}" >"$out/$1.log" 2>&1 ;;
         *)    "$RUNNER" -s "test_$1" >"$out/$1.log" 2>&1 ;;
     esac
     echo "$?" >"$out/$(basename "$1").rc"
