@@ -44,7 +44,8 @@ int cmd_doctor(int argc, char **argv)
     cli_defaults(&a.common);
     cli_parse(&argp, argc, argv, &a);
 
-    cJSON *o = cJSON_CreateObject(), *backends = cJSON_CreateObject(), *libraries = cJSON_CreateObject(), *data = cJSON_CreateObject();
+    cJSON *o = cJSON_CreateObject(), *backends = cJSON_CreateObject(), *libraries = cJSON_CreateObject(), *data = cJSON_CreateObject(), *gpus = cJSON_CreateArray();
+    char   no_gpu[512] = "";
     cJSON_AddStringToObject(o, "version", OT_VERSION);
     cJSON_AddStringToObject(o, "commit", ot__build_commit());
     cJSON_AddStringToObject(o, "compiler", ot__build_compiler());
@@ -54,15 +55,17 @@ int cmd_doctor(int argc, char **argv)
         ot_backend *be;
         if (ot_backend_open(&be, names[i], NULL) == OT_OK) {
             cJSON_AddStringToObject(backends, names[i], ot_backend_detail(be));
+            if (!strcmp(names[i], "cuda")) cJSON_AddItemToArray(gpus, cJSON_CreateString(ot_backend_detail(be)));
             ot_backend_close(be);
         } else {
             char text[512];
             snprintf(text, sizeof text, "no: %s", ot_last_error());
             cJSON_AddStringToObject(backends, names[i], text);
+            if (!strcmp(names[i], "cuda")) snprintf(no_gpu, sizeof no_gpu, "%s", ot_last_error());
         }
     }
     cJSON_AddItemToObject(o, "backends", backends);
-    cJSON_AddItemToObject(o, "gpus", cJSON_CreateArray());
+    cJSON_AddItemToObject(o, "gpus", gpus);
     cJSON_AddStringToObject(libraries, "sqlite", sqlite3_libversion());
     cJSON_AddStringToObject(libraries, "zlib", zlibVersion());
     cJSON_AddStringToObject(libraries, "cjson", cJSON_Version());
@@ -89,7 +92,7 @@ int cmd_doctor(int argc, char **argv)
         printf("%s\n", groups[i]);
         for (const cJSON *c = cJSON_GetObjectItem(o, groups[i])->child; c; c = c->next) printf("  %-14s %s\n", c->string, c->valuestring);
     }
-    puts("gpus\n  none: this build has no CUDA backend");
+    printf("gpus\n  %s%s\n", *no_gpu ? "none: " : cJSON_GetArrayItem(gpus, 0)->valuestring, no_gpu);
     cJSON_Delete(o);
     return 0;
 }
