@@ -2,7 +2,7 @@
 include config.mk
 
 COMMIT := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-B      := $(BUILD)/$(shell echo '$(CC) $(ALL_CFLAGS) $(DEFS) $(GREATEST) $(SIMT_OPT)' | cksum | cut -d' ' -f1)
+B      := $(BUILD)/$(shell echo '$(CC) $(ALL_CFLAGS) $(DEFS) $(GREATEST) $(SIMT_OPT) $(if $(HAVE_NVCC),$(GENCODE))' | cksum | cut -d' ' -f1)
 INC    := -Iinclude -Ihost -I. -I$(B)
 Q      := $(if $(V),,@)
 
@@ -11,7 +11,8 @@ CMD_SRC   := $(sort $(wildcard tools/*.c))
 TEST_SRC  := $(sort $(wildcard tests/*.c))
 BENCH_SRC := $(sort $(wildcard bench/*.c))
 obj       = $(patsubst %.c,$(B)/%.o,$(1))
-LIB_OBJ   := $(call obj,$(LIB_SRC)) $(B)/onnx.pb-c.o
+CU_SRC    := $(sort $(wildcard kernels/*.cu))
+LIB_OBJ   := $(call obj,$(LIB_SRC)) $(B)/onnx.pb-c.o $(if $(HAVE_NVCC),$(patsubst %.cu,$(B)/%.o,$(CU_SRC)))
 VERBS     := $(patsubst tools/cmd_%.c,%,$(filter tools/cmd_%.c,$(CMD_SRC)))
 SUITES    := $(patsubst tests/test_%.c,%,$(filter tests/test_%.c,$(TEST_SRC)))
 BENCHES   := $(patsubst bench/bench_%.c,%,$(filter bench/bench_%.c,$(BENCH_SRC)))
@@ -27,6 +28,8 @@ help:
 	@echo 'make demo       install what is missing, build, run a whole campaign on real images (Fashion-MNIST)'
 	@echo 'make check      install what is missing, build, run all tests; ends with "N passed, N failed, N skipped"'
 	@echo 'make check-san  the tests under AddressSanitizer and UBSan'
+	@echo 'make check-simt-san, check-simt-race  the CUDA kernels on the emulator, under sanitizers: memory, races between CUDA threads'
+	@echo 'make check-barriers  each barrier of the CUDA kernels left out: the tests must go red'
 	@echo 'make check-oom  the tests in which the n-th allocation fails, for every n'
 	@echo 'make check-bites  seeded faults: each must turn the tests red'
 	@echo 'make check-fuzz   fuzz every file reader for a short while (clang)'
@@ -34,13 +37,15 @@ help:
 	@echo 'make bench      benchmarks against their baselines; JSON lines'
 	@echo 'make install    to PREFIX=$(PREFIX), with ohmtrim.pc'
 	@echo 'make deps       install the Debian packages that are needed (or print the line)'
-	@echo 'make config     what was found; NO_DNNL=1 switches oneDNN off'
+	@echo 'make config     what was found; NO_DNNL=1 switches oneDNN off, NO_CUDA=1 the GPU'
 	@echo 'make format     clang-format on our sources; make clean'
 
+CUDA_SAYS = $(if $(HAVE_NVCC),(sm $(SMS) and newer; GPU_ARCH=90 builds for one; NO_CUDA=1 switches it off),$(if $(NO_CUDA),(NO_CUDA=1),(no working nvcc$(if $(SMS), for sm $(SMS)): no GPU; set CUDA_PATH)))
 yes_no = $(if $(1),yes,no )
 config:
 	@echo "required: protobuf-c $(call yes_no,$(HAVE_PROTOBUF_C)) zlib $(call yes_no,$(HAVE_ZLIB)) sqlite $(call yes_no,$(HAVE_SQLITE)) libcyaml $(call yes_no,$(HAVE_CYAML)) cjson $(call yes_no,$(HAVE_CJSON)) lapacke $(call yes_no,$(HAVE_LAPACKE))"
 	@echo "optional: oneDNN $(call yes_no,$(HAVE_DNNL))$(if $(HAVE_DNNL),,(without: a plain convolution, slower; libdnnl-dev)) gnuplot $(call yes_no,$(HAVE_GNUPLOT))$(if $(HAVE_GNUPLOT),,(without: no plots; gnuplot-nox))"
+	@echo "          CUDA $(call yes_no,$(HAVE_NVCC)) $(CUDA_SAYS)"
 	@$(if $(MISSING),echo "missing: $(MISSING) - run 'make deps'"; exit 1,echo "objects in $(B)")
 
 deps:
@@ -90,6 +95,13 @@ $(B)/%.o: %.c
 	@mkdir -p $(dir $@)
 	@echo '  cc $<'
 	$(Q)$(CC) $(ALL_CFLAGS) $(FILE_CFLAGS) $(DEFS) $(INC) -MMD -MP -c -o $@ $<
+# Kernels.  Drawing must give the bits of the CPU, so nothing may be fused there but what says so.
+$(B)/kernels/%.o: kernels/%.cu
+	@mkdir -p $(dir $@)
+	@echo '  nvcc $<'
+	$(Q)$(NVCC) $(NVCC_FLAGS) $(GENCODE) $(FILE_NVCC_FLAGS) -I. -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+$(B)/kernels/draw.o: FILE_NVCC_FLAGS := --fmad=false
+$(B)/host/backend/cuda%.o: FILE_CFLAGS := $(CUDA_INC)
 $(B)/host/chip/draw_v3.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)
 $(B)/host/chip/draw_v4.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v4 -mprefer-vector-width=512)
 # The loops of the cpu backend: the same text for 1, 4, 8, 16 channels; fused multiply-add is wanted here.
@@ -100,11 +112,10 @@ $(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TEST
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # The cuda backend on the CPU: kernels/ and host/backend/cuda*.c against the emulator and the stand-in runtime of tests/simt.
-CU_SRC    := $(sort $(wildcard kernels/*.cu))
 SIMT_SUITES := backend $(patsubst tests/simt/test_%.c,%,$(sort $(wildcard tests/simt/test_*.c)))
 SIMT_C    := host/backend/backend.c $(wildcard host/backend/cuda*.c) $(addprefix tests/,check.c main.c naive.c nets.c backend_cases.c test_backend.c) \
              $(sort $(wildcard tests/simt/*.c))
-SIMT_OBJ  := $(patsubst %.c,$(B)/simt/%.o,$(SIMT_C)) $(patsubst %.cu,$(B)/simt/%.o,$(CU_SRC)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp))
+SIMT_OBJ  := $(patsubst %.c,$(B)/simt/%.o,$(SIMT_C)) $(patsubst %.cu,$(B)/simt/%.o,$(CU_SRC) $(wildcard tests/simt/*.cu)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp))
 SIMT_INC  := -I$(B)/simt -Itests/simt -Itests $(INC)
 SIMT_CXX  := $(CXX) -std=c++17 $(SIMT_OPT) $(filter-out -Wstrict-prototypes -Wmissing-prototypes -Wshadow,$(WARN)) -Wno-unknown-pragmas $(MATHS) $(SAN) -pthread $(SIMT_INC) -MMD -MP
 $(B)/simt/suites.inc: FORCE | $(B)
@@ -131,20 +142,31 @@ $(B)/bench/bench_gpu-simt: $(B)/simt/bench/bench_gpu.o $(filter-out $(B)/simt/te
 	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
 tests-simt: $(B)/tests/run-simt $(B)/bench/bench_gpu-simt
 	$(Q)cp -f $< $(BUILD)/run-simt; cp -f $(B)/bench/bench_gpu-simt $(BUILD)/bench_gpu-simt
-.PHONY: tests-simt
+# The same runner under sanitizers: memory, and races between CUDA threads.
+SAN_MAKE = @$(MAKE) --no-print-directory -j$(JOBS) NO_CUDA=1 OPT='-O1 -g' SIMT_OPT='-O1 -g'
+check-simt-san:
+	$(SAN_MAKE) BUILD=$(BUILD)/simt-san SANITIZE=address,undefined tests-simt
+	@OT_SMALL=1 tests/run-simt.sh $(BUILD)/simt-san/run-simt $(SIMT_SUITES)
+run-simt-race:
+	$(SAN_MAKE) BUILD=$(BUILD)/simt-race SANITIZE=thread tests-simt
+check-simt-race: run-simt-race
+	@OT_SMALL=1 tests/run-simt.sh $(BUILD)/simt-race/run-simt simt orders launchers
+check-barriers: tests-simt run-simt-race
+	@RUN=$(BUILD)/run-simt RACE=$(BUILD)/simt-race/run-simt tests/check-barriers.sh
+.PHONY: tests-simt check-simt-san check-simt-race run-simt-race check-barriers
 
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 check:
 	@tools/install-deps --check
-	@$(MAKE) --no-print-directory -j$(JOBS) $(CMD) tests
+	@$(MAKE) --no-print-directory -j$(JOBS) $(CMD) tests tests-simt
 	@$(MAKE) --no-print-directory check-now
 
-check-now: config $(CMD) $(B)/tests/run
-	@OHMTRIM=$(abspath $(CMD)) RUNNER=$(B)/tests/run tests/run.sh $(SUITES)
+check-now: config $(CMD) $(B)/tests/run $(if $(NO_SIMT),,$(B)/tests/run-simt)
+	@OHMTRIM=$(abspath $(CMD)) RUNNER=$(B)/tests/run RUNNER_SIMT=$(B)/tests/run-simt tests/run.sh $(if $(NO_SIMT),,$(addprefix simt:,$(SIMT_SUITES))) $(SUITES)
 
 check-san:
-	@$(MAKE) --no-print-directory -j$(JOBS) CMD=$(BUILD)/ohmtrim-san BUILD=$(BUILD)/san SANITIZE=address,undefined OPT='-O1 -g' check-now
+	@$(MAKE) --no-print-directory -j$(JOBS) CMD=$(BUILD)/ohmtrim-san BUILD=$(BUILD)/san SANITIZE=address,undefined OPT='-O1 -g' NO_CUDA=1 NO_SIMT=1 check-now
 
 demo:
 	@tools/install-deps
@@ -182,7 +204,8 @@ check-fuzz:
 
 # The tests without each optional part.
 check-config:
-	@$(MAKE) --no-print-directory -j$(JOBS) NO_DNNL=1 CMD=$(BUILD)/ohmtrim-no-dnnl BUILD=$(BUILD)/no-dnnl check-now
+	@$(MAKE) --no-print-directory -j$(JOBS) NO_DNNL=1 NO_SIMT=1 CMD=$(BUILD)/ohmtrim-no-dnnl BUILD=$(BUILD)/no-dnnl check-now
+	@$(MAKE) --no-print-directory -j$(JOBS) NO_CUDA=1 NO_SIMT=1 CMD=$(BUILD)/ohmtrim-no-cuda BUILD=$(BUILD)/no-cuda check-now
 
 # For scripts: where objects lie, what is linked.
 where:

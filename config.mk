@@ -1,6 +1,6 @@
 # config.mk - finds out what is there by compiling and linking, and says what it found (`make config`).
 #
-# Switch parts off with NO_DNNL=1.  Overrides: CC, PREFIX, BUILD (folder of objects), CMD (where the command is left), WERROR=1,
+# Switch parts off with NO_DNNL=1, NO_CUDA=1.  Overrides: CC, CUDA_PATH (the toolkit), GPU_ARCH (90, or "80 90"), PREFIX, BUILD (folder of objects), CMD (where the command is left), WERROR=1,
 # SANITIZE=address,undefined, GREATEST=DIR (the real greatest.h), V=1 (show commands).
 
 CC      ?= gcc
@@ -37,8 +37,32 @@ endif
 HAVE_X86_LEVELS := $(call probe,-march=x86-64-v4,#ifndef __x86_64__\n#error not x86-64\n#endif\nint main(void){return 0;})
 HAVE_GNUPLOT := $(shell command -v gnuplot >/dev/null 2>&1 && echo 1)
 
+
+# CUDA: nvcc of CUDA_PATH or of the path.  It must compile for the first architecture and its runtime must link with our C compiler.
+ifndef NO_CUDA
+ifndef CUDA_PATH
+CUDA_PATH   := $(patsubst %/bin/nvcc,%,$(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc)))
+endif
+NVCC        := $(CUDA_PATH)/bin/nvcc
+CUDA_INC    := -isystem $(CUDA_PATH)/include
+CUDA_LIBS   := $(addprefix -L,$(wildcard $(CUDA_PATH)/lib64 $(CUDA_PATH)/lib)) -lcudart_static -lrt -ldl -lpthread -lstdc++
+# The architectures that are wanted and that this nvcc knows, and PTX of the last for newer GPUs.  CUDA 13 no longer knows 70.
+WANT        ?= 70 75 80 86 89 90 100 120
+NVCC_KNOWS  := $(patsubst compute_%,%,$(shell $(NVCC) --list-gpu-arch 2>/dev/null))
+SMS         := $(or $(GPU_ARCH),$(filter $(NVCC_KNOWS),$(WANT)))
+GENCODE     := $(foreach s,$(SMS),-gencode arch=compute_$(s),code=sm_$(s)) -gencode arch=compute_$(lastword $(SMS)),code=compute_$(lastword $(SMS))
+NVCC_FLAGS  := -std=c++17 -O3 -Xcompiler -fPIC,-O2
+# nvcc takes a second to say: a make that was started by ours is told (NVCC_WORKS).
+ifneq ($(NVCC_WORKS),$(NVCC) $(SMS))
+NVCC_WORKS  := $(shell d=$$(mktemp -d) && printf '__global__ void k(int *p) { *p = 1; }\nint main() { k<<<1, 1>>>(nullptr); }\n' >$$d/k.cu && \
+                       $(NVCC) -arch=compute_$(firstword $(SMS)) -c -o $$d/k.o $$d/k.cu >/dev/null 2>&1 && echo '$(NVCC) $(SMS)'; rm -rf $$d)
+export NVCC_WORKS
+endif
+HAVE_NVCC   := $(and $(SMS),$(NVCC_WORKS),$(call probe,$(CUDA_INC) $(CUDA_LIBS),#include <cuda_runtime_api.h>\nint main(void){return cudaGetLastError();}))
+endif
+
 REQUIRED := PROTOBUF_C ZLIB SQLITE CYAML CJSON LAPACKE
 MISSING  := $(strip $(foreach r,$(REQUIRED),$(if $(HAVE_$(r)),,$(r))))
 
-LIBS := -lprotobuf-c -lz -lsqlite3 -lcyaml -lcjson -llapacke -llapack -lblas $(if $(HAVE_DNNL),-ldnnl) -lm -pthread
-DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1) $(if $(HAVE_X86_LEVELS),-DOT_DRAW_X86=1 -DOT_CPU_X86=1)
+LIBS := -lprotobuf-c -lz -lsqlite3 -lcyaml -lcjson -llapacke -llapack -lblas $(if $(HAVE_DNNL),-ldnnl) $(if $(HAVE_NVCC),$(CUDA_LIBS)) -lm -pthread
+DEFS := $(if $(HAVE_DNNL),-DOT_HAVE_DNNL=1) $(if $(HAVE_X86_LEVELS),-DOT_DRAW_X86=1 -DOT_CPU_X86=1) $(if $(HAVE_NVCC),-DOT_HAVE_CUDA=1)

@@ -55,6 +55,7 @@ __global__ void __launch_bounds__(WARP) adam_kernel1(otk_adam a)
         a.state[2 * (at + k) + 1] = m.v;
     }
     for (int by = 16; by > 0; by /= 2) projected += __shfl_xor_sync(0xffffffffu, projected, by);
+    __syncwarp();                                         /* all have read loss and state: a shuffle does not order memory */
     if (threadIdx.x != 0) return;
     if (a.step && blockIdx.x == 0) ++*a.step;
     a.loss[blockIdx.x] = 0.0;

@@ -61,7 +61,18 @@ bad 'a network that is none' 3 'noise/t10k' noise/t10k-images-idx3-ubyte --data 
 bad 'an unknown data set' 2 "data set 'nist'" "$net" --data nist
 bad 'a data set that is not there' 3 'cifar10' "$net" --data "cifar10:$d"
 bad 'images of another shape' 3 'images (1, 27, 28), network' "$net" --data "mnist:$d/small"
-bad 'a backend that is not there' 4 "backend 'cuda'" "$net" --data "$data" --backend cuda
+bad 'a backend that is not there' 4 "backend 'tpu'" "$net" --data "$data" --backend tpu
+gpu=$("$cmd" doctor | sed -n 's/^  cuda  *//p')                   # "no: REASON", or the GPU
+case $gpu in
+'no: CUDA'*)                                                    # this build could use one
+    bad 'a GPU that is not there' 4 'CUDA: ' "$net" --data "$data" --backend cuda
+    run "$net" --data "$data" --backend auto && grep -q 'no GPU: using cpu' err && pass || fail 'auto goes on without a GPU and says so' ;;
+no:*)
+    bad 'a GPU in a build without CUDA' 4 "backend 'cuda' is not in this build" "$net" --data "$data" --backend cuda
+    run "$net" --data "$data" --backend auto && ! grep -q 'no GPU' err && pass || fail 'auto in a build without CUDA' ;;
+*)  good 'the GPU is taken' 'accuracy' "$net" --data "$data" --backend cuda
+    run "$net" --data "$data" --backend auto && ! grep -q 'no GPU' err && pass || fail 'auto with a GPU' ;;
+esac
 bad '--chip that is no number' 2 "--chip = 'x'" "$net" --data "$data" --chip x
 bad '--sigma without --chip' 2 'want --chip N too' "$net" --data "$data" --sigma 0.02
 bad 'sigma outside the model' 2 "--sigma = '0.2'" "$net" --data "$data" --chip 1 --sigma 0.2

@@ -9,9 +9,12 @@
 /* What users can do, by error. */
 static const char *hint(int error)
 {
+    int driver = 1;
     switch (error) {
     case cudaErrorMemoryAllocation: return "; fewer chips in flight (--memory) or a smaller tile take less";
-    case cudaErrorInsufficientDriver: return "; the driver is older than this build's CUDA: update it, or build with an older toolkit";
+    case cudaErrorInsufficientDriver:
+        if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) return "; this machine has no NVIDIA driver";
+        return "; the driver is older than this build's CUDA: update it, or build with an older toolkit";
     case cudaErrorNoDevice: return "; `ohmtrim doctor` says what the machine has";
     case cudaErrorNoKernelImageForDevice: return "; this build has no code for this GPU: build with GPU_ARCH set to it";
     case cudaErrorLaunchFailure: case cudaErrorIllegalAddress: return "; the device must be opened anew: run again, results so far are kept";

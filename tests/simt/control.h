@@ -19,7 +19,7 @@ enum { SIMT_ALL_BLOCKS, SIMT_NO_BLOCKS, SIMT_END_BLOCKS };
 void    simt_blocks(int which);
 int64_t simt_launches(void);                          /* since the program began */
 
-/* The runtime's `n`-th call from now (1: the next), a launch too, fails: memory calls with out of memory, others with `error`.
+/* The runtime's `n`-th call from now (1: the next), a launch too, fails with `error`, once; giving back never does.
  * 0: none fails.  simt_calls counts them; simt_live: device memory, streams and graphs that are held now. */
 void    simt_fail_call(int64_t n, int error);
 int64_t simt_calls(void);

@@ -89,7 +89,7 @@ struct fiber {
 struct array { const char *key; void *at; size_t bytes; };
 
 std::recursive_mutex           lock;
-std::vector<fiber>             fibers;
+fiber                          fibers[1024];  /* never moved: a parked fiber knows its own address */
 std::vector<int>               ready;
 std::vector<std::vector<warp_meet>> meets;      /* by warp */
 std::vector<array>             shared;
@@ -108,7 +108,7 @@ const void                    *main_bottom;
 size_t                         main_size;
 #endif
 #if TSAN
-char                           sync_start, sync_end, sync_barrier[2];
+char                           sync_start, sync_end, *sync_barrier;        /* two a block, by generation: a slow waker must not meet the next barrier */
 #endif
 
 uint64_t random_word()
@@ -192,14 +192,14 @@ void fiber_main()
         run_thread();
         {
             quiet q;
-            fibers[(size_t)current].state = ENDED;
+            fibers[current].state = ENDED;
             alive--;
             if (!failed) {
                 check_barrier();
                 check_meets(current / 32);
             }
         }
-        switch_stacks(&fibers[(size_t)current], &main_fiber);
+        switch_stacks(&fibers[current], &main_fiber);
     }
 }
 
@@ -235,6 +235,11 @@ void abandon()
         __asan_unpoison_memory_region(f.stack + PAGE, STACK);
 #endif
 #if TSAN
+        if (f.tsan && f.state != ENDED) {       /* what it did happened before the launch ended */
+            __tsan_switch_to_fiber(f.tsan, __tsan_switch_to_fiber_no_sync);
+            __tsan_release(&sync_end);
+            __tsan_switch_to_fiber(main_fiber.tsan, __tsan_switch_to_fiber_no_sync);
+        }
         f.tsan = nullptr;                       /* the detector keeps it */
 #endif
         munmap(f.stack, STACK + PAGE);
@@ -266,7 +271,7 @@ bool skipped(const char *file, int line)
 
 void wake(int t)
 {
-    fibers[(size_t)t].state = RUNNING;
+    fibers[t].state = RUNNING;
     if (order == SIMT_REVERSE) ready.insert(ready.begin(), t);
     else ready.push_back(t);
 }
@@ -277,14 +282,14 @@ void check_barrier()
     at_barrier = 0;
     barrier_gen++;
     for (int t = 0; t < n_threads; t++)
-        if (fibers[(size_t)t].state == AT_BARRIER) wake(t);
+        if (fibers[t].state == AT_BARRIER) wake(t);
 }
 
 unsigned lanes_alive(int warp)
 {
     unsigned m = 0;
     for (int l = 0; l < 32 && warp * 32 + l < n_threads; l++)
-        if (fibers[(size_t)(warp * 32 + l)].state != ENDED) m |= 1u << l;
+        if (fibers[warp * 32 + l].state != ENDED) m |= 1u << l;
     return m;
 }
 
@@ -297,20 +302,20 @@ void check_meets(int warp)
         m.arrived = 0;
         m.gen++;
         for (int l = 0; l < 32 && warp * 32 + l < n_threads; l++) {
-            fiber &f = fibers[(size_t)(warp * 32 + l)];
+            fiber &f = fibers[warp * 32 + l];
             if (f.state == AT_MEET && &meets[(size_t)warp][(size_t)f.meet_at] == &m) wake(warp * 32 + l);
         }
     }
 }
 
-void wait() { switch_stacks(&fibers[(size_t)current], &main_fiber); }
+void wait() { switch_stacks(&fibers[current], &main_fiber); }
 
 std::string deadlock()
 {
     std::string s = "deadlock:";
     std::vector<std::pair<std::string, int>> at;
     for (int t = 0; t < n_threads; t++) {
-        fiber &f = fibers[(size_t)t];
+        fiber &f = fibers[t];
         if (f.state == ENDED) continue;
         std::string what = std::string(f.state == AT_BARRIER ? "in __syncthreads at " : "in a warp operation at ") + site(f.file, f.line);
         auto i = std::find_if(at.begin(), at.end(), [&](auto &p) { return p.first == what; });
@@ -341,15 +346,17 @@ void run_block()
     ready.clear();
     at_barrier = 0;
     alive = n_threads;
-    meets.assign((size_t)(n_threads + 31) / 32, {});
+    meets.clear();                              /* the detector forgets what lay there: blocks do not order each other */
+    meets.resize((size_t)(n_threads + 31) / 32);
     for (auto &m : meets) m.reserve(8);
     for (int t = 0; t < n_threads; t++) {
-        fibers[(size_t)t].state = RUNNING;
+        fibers[t].state = RUNNING;
         ready.push_back(t);
     }
 #if TSAN
+    sync_barrier = (char *)malloc(16);
     /* Thread t of every block must not be one thread to the detector. */
-    std::rotate(fibers.begin(), fibers.begin() + 1, fibers.begin() + n_threads);
+    std::rotate(fibers, fibers + 1, fibers + n_threads);
 #endif
     while (!failed && alive > 0) {
         if (ready.empty()) {
@@ -359,10 +366,13 @@ void run_block()
         }
         current = next_ready();
         set_thread(current);
-        switch_stacks(&main_fiber, &fibers[(size_t)current]);
+        switch_stacks(&main_fiber, &fibers[current]);
     }
     for (array &a : shared) free(a.at);
     shared.clear();
+#if TSAN
+    free(sync_barrier);
+#endif
 }
 
 std::string check_launch(dim3 g, dim3 b, size_t shared_bytes)
@@ -411,19 +421,18 @@ int run_now(const std::function<void()> &thread, dim3 grid, dim3 block, size_t s
     now.block_dim = block, now.grid_dim = grid;
     n_threads = (int)(block.x * block.y * block.z);
     failed = false;
-    if (fibers.size() < (size_t)n_threads) fibers.resize((size_t)n_threads);
-    for (int t = 0; t < n_threads; t++) prepare(fibers[(size_t)t]);
+    for (int t = 0; t < n_threads; t++) prepare(fibers[t]);
 #if TSAN
     if (!main_fiber.tsan) main_fiber.tsan = __tsan_get_current_fiber();
     __tsan_release(&sync_start);
 #endif
     run_grid(grid);
+    if (failed) abandon();
 #if TSAN
     __tsan_acquire(&sync_end);
 #endif
     body = nullptr;
     if (!failed) return cudaSuccess;
-    abandon();
     error_text = site(file, line) + ": " + failure;
     return cudaErrorLaunchFailure;
 }
@@ -460,7 +469,7 @@ void sync_threads(const char *file, int line)
 #endif
     {
         quiet q;
-        fiber &f = fibers[(size_t)current];
+        fiber &f = fibers[current];
         f.state = AT_BARRIER, f.file = file, f.line = line;
         at_barrier++;
         check_barrier();
@@ -500,7 +509,7 @@ const uint64_t *meet(unsigned mask, const char *op, uint64_t value, const char *
     quiet q;
     int at = find_meet(mask, op, file, line), warp = current / 32;
     warp_meet &m = meets[(size_t)warp][(size_t)at];
-    fiber &f = fibers[(size_t)current];
+    fiber &f = fibers[current];
     uint64_t gen = m.gen;
     m.slot[gen & 1][current % 32] = value;
     m.arrived |= 1u << (current % 32);
@@ -511,7 +520,7 @@ const uint64_t *meet(unsigned mask, const char *op, uint64_t value, const char *
     return m.slot[gen & 1];
 }
 
-unsigned meet_lanes() { return fibers[(size_t)current].meet_lanes; }
+unsigned meet_lanes() { return fibers[current].meet_lanes; }
 
 void sync_warp(unsigned mask, const char *file, int line)
 {
