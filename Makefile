@@ -101,7 +101,7 @@ $(B)/kernels/%.o: kernels/%.cu
 	@echo '  nvcc $<'
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(GENCODE) $(FILE_NVCC_FLAGS) -I. -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 $(B)/kernels/draw.o: FILE_NVCC_FLAGS := --fmad=false
-$(B)/host/backend/cuda%.o: FILE_CFLAGS := $(CUDA_INC)
+$(B)/host/backend/cuda%.o $(B)/bench/bench_gpu.o: FILE_CFLAGS := $(CUDA_INC)
 $(B)/host/chip/draw_v3.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)
 $(B)/host/chip/draw_v4.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v4 -mprefer-vector-width=512)
 # The loops of the cpu backend: the same text for 1, 4, 8, 16 channels; fused multiply-add is wanted here.

@@ -1,4 +1,4 @@
-/* gpus.c - what GPUs the machine has, for people who ask (doctor). */
+/* cuda_gpus.c - what GPUs the machine has, for people who ask (doctor). */
 #ifdef OT_HAVE_CUDA
 
 #include "backend/cuda.h"
