@@ -123,6 +123,7 @@ $(B)/simt/%.o: %.cpp
 	@echo '  c++ $<'
 	$(Q)$(SIMT_CXX) -c -o $@ $<
 $(B)/tests/run-simt: $(SIMT_OBJ) $(B)/libohmtrim.a
+	@mkdir -p $(dir $@)
 	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
 tests-simt: $(B)/tests/run-simt
 	$(Q)cp -f $< $(BUILD)/run-simt

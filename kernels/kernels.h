@@ -178,9 +178,15 @@ int otk_draw_weights(int version, const otk_conv *c, otk_type type, int chips, c
 
 /* --- nearest.cu: which of N signatures is nearest to each query; ties to the lowest row --- */
 typedef enum otk_metric { OTK_L1, OTK_L2 } otk_metric;
+/* rows (N, length), queries (n_queries, length).  A distance is a float sum over the length, in order: of |r - q|, or of (r - q)^2 (fused),
+ * no root taken.  nearest (n_queries), distance (n_queries; NULL: not wanted): NaN never wins; if all are NaN, or N is 0, they are -1 and
+ * infinity.  `partial`: otk_nearest_bytes, 8-byte aligned. */
 size_t otk_nearest_bytes(int64_t N, int queries);
 int    otk_nearest(otk_metric metric, const float *rows, int64_t N, int length, const float *queries, int n_queries, int64_t *nearest,
                    float *distance, void *partial, otk_stream stream);
+/* The same by version 1, 2 or 3 (L2 alone; L1: 2) of the file's ladder; 0: the one that otk_nearest takes.  All give the same bits. */
+int    otk_nearest_by(int version, otk_metric metric, const float *rows, int64_t N, int length, const float *queries, int n_queries,
+                      int64_t *nearest, float *distance, void *partial, otk_stream stream);
 
 #ifdef __cplusplus
 }
