@@ -62,7 +62,12 @@ int otk_conv_data(otk_math math, const otk_conv *c, int chips, int n, otk_tensor
 size_t otk_conv_gradient_bytes(const otk_conv *c, int n);
 int    otk_conv_gradient(const otk_conv *c, int n, const float *src, const float *g, float *dweight, void *partial, otk_stream stream);
 
+/* --- libs.cu: weights as cuDNN wants them, (group, out, ky, kx, in), padded as when packed; not for depthwise ones --- */
+int otk_conv_krsc(const otk_conv *c, otk_type type, const void *packed, void *krsc, otk_stream stream);
+int otk_conv_krsc_to_onnx(const otk_conv *c, const float *krsc, float *onnx, otk_stream stream);
+
 /* --- elementwise.cu: everything that looks at one element --- */
+/* dst may be src: a thread reads its eight elements, then writes them. */
 int otk_pointwise(otk_type type, otk_shape s, int chips, int n, otk_tensor src, otk_tensor dst, const otk_after *after, otk_stream stream);
 /* g = dL/du comes in.  Out: m = g [0 < u < clip], g = m a scale (scale NULL: 1), dres = m a (or +=; at NULL: not wanted), and the two sums
  *     sums[chip * sums_stride] += factor / a * sum m u       sums[chip * sums_stride + sums_offset] -= factor * a * sum m
