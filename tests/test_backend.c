@@ -419,7 +419,7 @@ SUITE(test_backend)
     backend_case *cases = backend_cases(&n);
     RUN_TEST(backends_are_picked_and_say_why);
     static const char *const names[] = {"ref", "cpu", "cuda", "cuda:tf32", "cuda:fp16", "cuda:fp32+libs=*:libs,libs,libs", "cuda:tf32+libs=*:libs,libs,libs",
-                                        "cuda:fp16+libs=*:libs,libs", "cuda:fp32+libs=*:cudnn,cudnn,cudnn"};
+                                        "cuda:fp16+libs=*:libs,libs"};
     for (size_t b = 0; b < sizeof names / sizeof *names; b++) {
         const char *name = names[b];
         ot_backend *be;
@@ -433,6 +433,7 @@ SUITE(test_backend)
         if (!libs) RUN_TESTp(put_and_get_are_inverse_and_moments_right, on);
         for (int k = 0; k < n; k++) {
             if (libs && cases[k].step.kind != OT_STEP_CONV && cases[k].step.kind != OT_STEP_DENSE) continue;
+            if (libs && strstr(name, "tf32") && k % 8) continue;      /* fp32 with another setting */
             snprintf(suffix, sizeof suffix, "%.22s_%.95s", name, cases[k].name);
             greatest_set_test_suffix(suffix);
             RUN_TESTp(step_agrees, &cases[k], on);

@@ -240,7 +240,7 @@ ot_status ot__cuda_choose(ot__cuda_choices *choices, ot__cuda_lib *lib, otk_math
 {
     const int        wanted = 1 << OT_PASS_FORWARD | !!q->data << OT_PASS_DATA | !!q->gradient << OT_PASS_GRADIENT;
     ot__cuda_choice *known = find(choices, q->layer, q->conv), new = {.layer = q->layer, .conv = *q->conv};
-    bench            b = {.lib = lib, .math = math, .stream = stream, .q = q};
+    bench            b = {.lib = lib, .math = math, .stream = stream, .q = q, .src = {NULL, q->src_stride}, .dst = {NULL, q->dst_stride}};
     ot_status        st = OT_OK;
     memset(way, 0, OT_PASSES * sizeof *way);
     if (known && !known->measured) return as_read(known, q, way);

@@ -46,7 +46,11 @@ struct ot__cuda_lib {
     int            blas_version;
 };
 
+#ifdef OT_SIMT
+enum { BLAS_WORKSPACE = 4 << 10 };         /* filled whenever a test opens a backend */
+#else
 enum { BLAS_WORKSPACE = 32 << 20 };        /* what NVIDIA advises for Hopper; older ones want 4 MiB */
+#endif
 
 static ot_status blas_failed(const ot__cuda_lib *lib, cublasStatus_t s, const char *call)
 {

@@ -38,6 +38,7 @@ void    simt_hold(int n);                             /* adds to simt_live: what
 void   *simt_library(const char *path);
 void   *simt_symbol(void *library, const char *name);
 void    simt_libs(const char *missing, const char *failing, int status, int after);
+const char *simt_library_path(void);                  /* of the last one found */
 int64_t simt_lib_calls(const char *name);             /* of this call since the program began; NULL: all */
 
 #ifdef __cplusplus

@@ -21,7 +21,7 @@ namespace {
 
 enum { DNN_NO_MEMORY = 1003, DNN_BAD = 2000, DNN_NOT_SUPPORTED = 3000, DNN_EXECUTION = 5000 };      /* version 9's */
 
-std::string missing, failing;
+std::string missing, failing, found_path;
 int         status, after;
 std::map<std::string, int64_t> counts;
 
@@ -102,6 +102,8 @@ int64_t simt_lib_calls(const char *name)
         if (!name || c.first == name) n += c.second;
     return n;
 }
+
+const char *simt_library_path(void) { return found_path.c_str(); }
 
 /* --- cuBLAS --- */
 
@@ -380,6 +382,7 @@ void *simt_library(const char *path)
 {
     const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     if (!missing.empty() && !strncmp(name, missing.c_str(), missing.size())) return nullptr;
+    found_path = path;
     return !strcmp(name, blas_file) ? (void *)blas_file : !strcmp(name, dnn_file) ? (void *)dnn_file : nullptr;
 }
 
