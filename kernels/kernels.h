@@ -62,7 +62,12 @@ int otk_conv_data(otk_math math, const otk_conv *c, int chips, int n, otk_tensor
 size_t otk_conv_gradient_bytes(const otk_conv *c, int n);
 int    otk_conv_gradient(const otk_conv *c, int n, const float *src, const float *g, float *dweight, void *partial, otk_stream stream);
 
+/* --- libs.cu: weights as cuDNN wants them, (group, out, ky, kx, in), padded as when packed; not for depthwise ones --- */
+int otk_conv_krsc(const otk_conv *c, otk_type type, const void *packed, void *krsc, otk_stream stream);
+int otk_conv_krsc_to_onnx(const otk_conv *c, const float *krsc, float *onnx, otk_stream stream);
+
 /* --- elementwise.cu: everything that looks at one element --- */
+/* dst may be src: a thread reads its eight elements, then writes them. */
 int otk_pointwise(otk_type type, otk_shape s, int chips, int n, otk_tensor src, otk_tensor dst, const otk_after *after, otk_stream stream);
 /* g = dL/du comes in.  Out: m = g [0 < u < clip], g = m a scale (scale NULL: 1), dres = m a (or +=; at NULL: not wanted), and the two sums
  *     sums[chip * sums_stride] += factor / a * sum m u       sums[chip * sums_stride + sums_offset] -= factor * a * sum m
@@ -180,9 +185,15 @@ int otk_draw_weights(int version, const otk_conv *c, otk_type type, int chips, c
 
 /* --- nearest.cu: which of N signatures is nearest to each query; ties to the lowest row --- */
 typedef enum otk_metric { OTK_L1, OTK_L2 } otk_metric;
+/* rows (N, length), queries (n_queries, length).  A distance is a float sum over the length, in order: of |r - q|, or of (r - q)^2 (fused),
+ * no root taken.  nearest (n_queries), distance (n_queries; NULL: not wanted): NaN never wins; if all are NaN, or N is 0, they are -1 and
+ * infinity.  `partial`: otk_nearest_bytes, 8-byte aligned. */
 size_t otk_nearest_bytes(int64_t N, int queries);
 int    otk_nearest(otk_metric metric, const float *rows, int64_t N, int length, const float *queries, int n_queries, int64_t *nearest,
                    float *distance, void *partial, otk_stream stream);
+/* The same by version 1, 2 or 3 (L2 alone; L1: 2) of the file's ladder; 0: the one that otk_nearest takes.  All give the same bits. */
+int    otk_nearest_by(int version, otk_metric metric, const float *rows, int64_t N, int length, const float *queries, int n_queries,
+                      int64_t *nearest, float *distance, void *partial, otk_stream stream);
 
 #ifdef __cplusplus
 }

@@ -69,7 +69,7 @@ ot_status ot_backend_open(ot_backend **out, const char *name, const char **why)
         be->i->detail(be->ctx, be->detail, sizeof be->detail);
         snprintf(be->why, sizeof be->why, "asked for (%s)", be->detail);
     }
-    snprintf(be->name, sizeof be->name, "%s", any ? picked : name);
+    snprintf(be->name, sizeof be->name, "%.*s", (int)strcspn(any ? picked : name, "="), any ? picked : name);
     if (why) *why = be->why;
     *out = be;
     return OT_OK;

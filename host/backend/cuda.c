@@ -56,6 +56,8 @@ static void close_context(void *ctx)
     if (!c) return;
     (void)cudaFree(c->stage);
     (void)cudaFree(c->small);
+    ot__cuda_lib_close(c->lib);
+    ot__cuda_choices_free(&c->choices);
     if (c->stream) (void)cudaStreamDestroy(c->stream);
     ot_free(c);
 }
@@ -78,17 +80,30 @@ static ot_status open_device(ot__cuda *c)
     return OT_OK;
 }
 
+/* "fp16+libs=0:own,cudnn": how products are summed; whether libraries may be used; who does what. */
+static ot_status open_libs(ot__cuda *c, const char *flavour)
+{
+    const char *libs = strchr(flavour, '+');
+    if (!libs) return OT_OK;
+    if (libs[5]) OT_TRY(ot__cuda_choices_read(&c->choices, libs + 6));
+    return ot__cuda_lib_open(&c->lib, c->math, c->stream);
+}
+
 static ot_status open_context(void **ctx, const char *flavour)
 {
-    otk_math math = OTK_FP32;
-    if (!strcmp(flavour, "tf32")) math = OTK_TF32;
-    else if (!strcmp(flavour, "fp16")) math = OTK_FP16;
-    else if (*flavour && strcmp(flavour, "fp32")) OT_FAIL(OT_E_BACKEND, "backend 'cuda:%s', want cuda, cuda:tf32 or cuda:fp16", flavour);
+    otk_math     math = OTK_FP32;
+    const size_t n = strcspn(flavour, "+");
+    if (n == 4 && !strncmp(flavour, "tf32", n)) math = OTK_TF32;
+    else if (n == 4 && !strncmp(flavour, "fp16", n)) math = OTK_FP16;
+    else if (n && (n != 4 || strncmp(flavour, "fp32", n))) OT_FAIL(OT_E_BACKEND, "backend 'cuda:%s', want cuda, cuda:tf32 or cuda:fp16", flavour);
+    if (flavour[n] && (strncmp(flavour + n, "+libs", 5) || (flavour[n + 5] && flavour[n + 5] != '=')))
+        OT_FAIL(OT_E_BACKEND, "backend 'cuda:%s', want nothing, +libs or +libs=CHOICES from the + on", flavour);
     ot__cuda *c = ot_alloc(1, sizeof *c);
     if (!c) OT_NOMEM("cuda backend", sizeof *c);
     c->math = math;
     c->type = math == OTK_FP16 ? OTK_F16 : OTK_F32;
     ot_status st = open_device(c);
+    if (st == OT_OK) st = open_libs(c, flavour);
     if (st != OT_OK) {
         close_context(c);
         return st;
@@ -102,8 +117,11 @@ static void detail(void *ctx, char *text, size_t n)
     static const char *const maths[] = {[OTK_FP32] = "fp32", [OTK_TF32] = "tf32", [OTK_FP16] = "fp16"};
     ot__cuda *c = ctx;
     int       runtime = 0;
+    char      libs[64] = "";
     (void)cudaRuntimeGetVersion(&runtime);
-    snprintf(text, n, "%s sm_%d%d, CUDA %d.%d, %s, own kernels", c->name, c->major, c->minor, runtime / 1000, runtime % 1000 / 10, maths[c->math]);
+    if (c->lib) ot__cuda_lib_detail(c->lib, libs, sizeof libs);
+    snprintf(text, n, "%s sm_%d%d, CUDA %d.%d, %s, own kernels%s%s", c->name, c->major, c->minor, runtime / 1000, runtime % 1000 / 10, maths[c->math],
+             c->lib ? " and " : "", libs);
 }
 
 static size_t tensor_bytes(void *ctx, ot_shape s, int n) { return (size_t)otk_image(ot__cuda_shape(s)) * (size_t)n * ot__cuda_size(ctx); }

@@ -2,13 +2,17 @@
  *
  * A context is one device and one stream; everything is put into that stream and done in order.  Tensors are kernels.h's.  "cuda" holds
  * floats and sums exactly, "cuda:tf32" holds floats and multiplies on tensor cores, "cuda:fp16" holds halves.  Gradients of fp16 are
- * kept OT_CUDA_GRADIENT times too large, so that small ones do not vanish. */
+ * kept OT_CUDA_GRADIENT times too large, so that small ones do not vanish.
+ *
+ * With "+libs" ("cuda:fp16+libs") convolutions may be done by cuBLAS and cuDNN where that is measured to be faster when a plan is opened;
+ * "+libs=TEXT" takes the choices from a text (cuda_lib.h) and measures nothing. */
 #ifndef OT_BACKEND_CUDA_H
 #define OT_BACKEND_CUDA_H
 
 #ifdef OT_HAVE_CUDA
 
 #include "backend/backend.h"
+#include "backend/cuda_lib.h"
 #include "base/fail.h"
 #include "kernels/kernels.h"
 
@@ -24,6 +28,8 @@ typedef struct ot__cuda {
     int          major, minor;
     void        *stage, *small;            /* grown where needed: floats on their way in and out; partial sums */
     size_t       stage_bytes, small_bytes;
+    ot__cuda_lib *lib;                     /* "+libs", else NULL */
+    ot__cuda_choices choices;
 } ot__cuda;
 
 /* Also says what to do about errors that users can do something about. */

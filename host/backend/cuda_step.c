@@ -7,6 +7,8 @@
 
 #include "backend/cuda.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 struct ot__cuda_op {
@@ -29,6 +31,10 @@ struct ot__cuda_op {
     int        has_bias;
     float      src_scale, res_scale, dst_scale;      /* tensors hold values times these */
     int64_t    count;                      /* batch: values a channel of the last forward */
+    int        tile;
+    ot__cuda_way way[OT_PASSES];           /* who does a convolution's passes */
+    size_t     lib_bytes;                  /* of scratch, for a library */
+    char       algorithm[128];
 };
 
 static otk_conv conv_of(const ot_step *s)
@@ -100,6 +106,51 @@ static ot_status take_block(ot__cuda_op *op, ot__cuda *c, size_t bytes)
     return OT_OK;
 }
 
+/* Who does the passes of a convolution, the scratch that takes, and its name. */
+static ot_status choose(ot__cuda *c, ot__cuda_op *op, int tile, ot_plan_use use)
+{
+    static const char *const names[OT_PASSES][3] = {{NULL, "cublas gemm", "cudnn implicit precomp gemm"}, {NULL, "cublas gemm", "cudnn data 1"}, {NULL, NULL, "cudnn filter 1"}};
+    static const char *const what[OT_PASSES] = {"", ", data by ", ", gradients by "};
+    const char        *own = otk_conv_depthwise(&op->conv) ? "own depthwise" : "own implicit gemm";
+    const otk_after    after = {.bias = op->bias, .scale = op->scale, .shift = op->shift, .knobs = {.there = op->step.relu != NULL, .own_gain = 1, .clip = INFINITY},
+                                .in_factor = 1, .res_factor = 1, .out_factor = 1};
+    const ot__cuda_question q = {.layer = op->step.layer->crossbar, .name = op->step.layer->name, .conv = &op->conv, .chips = op->chips, .tile = tile,
+                                 .data = use != OT_PLAN_FORWARD && op->src_stride, .gradient = use == OT_PLAN_TRAIN, .src_stride = op->src_stride, .dst_stride = op->dst_stride,
+                                 .weight = {op->weight, op->weight_stride}, .after = &after};
+    op->tile = tile;
+    if (c->lib) OT_TRY(ot__cuda_choose(&c->choices, c->lib, c->math, c->stream, &q, op->way));
+    for (int p = 0; p < OT_PASSES; p++) {
+        const int wanted = p == OT_PASS_FORWARD || (p == OT_PASS_DATA ? q.data : q.gradient);
+        size_t    bytes, at = strlen(op->algorithm);
+        if (!wanted) op->way[p] = OT_WAY_OWN;
+        if (p == OT_PASS_FORWARD || op->way[p] != op->way[OT_PASS_FORWARD] || op->way[p] != OT_WAY_OWN)
+            if (wanted) snprintf(op->algorithm + at, sizeof op->algorithm - at, "%s%s", what[p], op->way[p] == OT_WAY_OWN ? own : names[p][op->way[p]]);
+        if (!c->lib) continue;
+        OT_TRY(ot__cuda_lib_workspace_bytes(c->lib, op->way[p], (ot__cuda_pass)p, &op->conv, tile, &bytes));
+        if (bytes > op->lib_bytes) op->lib_bytes = bytes;
+    }
+    return OT_OK;
+}
+
+/* A library is given whole tiles, and cuBLAS all chips, so that what it picks does not depend on how many count. */
+static ot_status forward(ot__cuda *c, ot__cuda_op *op, int chips, int n, otk_tensor in, otk_tensor w, otk_tensor out, const otk_after *after, void *scratch)
+{
+    const ot__cuda_way way = op->way[OT_PASS_FORWARD];
+    if (way != OT_WAY_OWN)
+        return ot__cuda_lib_forward(c->lib, way, &op->conv, way == OT_WAY_CUBLAS ? op->chips : chips, op->tile, in, w, out, after, scratch, op->lib_bytes);
+    OT_CUDA(otk_conv_forward(c->math, &op->conv, chips, n, in, w, out, after, c->stream));
+    return OT_OK;
+}
+
+static ot_status data(ot__cuda *c, ot__cuda_op *op, int chips, int n, otk_tensor g, otk_tensor w, otk_tensor dsrc, int add, void *scratch)
+{
+    const ot__cuda_way way = op->way[OT_PASS_DATA];
+    if (way != OT_WAY_OWN)
+        return ot__cuda_lib_data(c->lib, way, &op->conv, way == OT_WAY_CUBLAS ? op->chips : chips, op->tile, g, w, dsrc, 1.0f, add, scratch, op->lib_bytes);
+    OT_CUDA(otk_conv_data(c->math, &op->conv, chips, n, g, w, dsrc, 1.0f, add, c->stream));
+    return OT_OK;
+}
+
 ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int tile, const ot_plan_options *opt, size_t *op_bytes, size_t *scratch_bytes)
 {
     ot__cuda *c = ctx;
@@ -131,6 +182,12 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
     if (opt->use != OT_PLAN_FORWARD) partial = otk_relu_back_bytes(ot__cuda_shape(step->out), chips, tile);
     if (train && op->crossbar && otk_conv_gradient_bytes(&op->conv, tile) > partial) partial = otk_conv_gradient_bytes(&op->conv, tile);
     op->tap_bytes = (size_t)tile * sizeof(float);
+    st = op->crossbar ? choose(c, op, tile, opt->use) : OT_OK;
+    if (st != OT_OK) {
+        ot__cuda_step_close(c, op);
+        return ot__fail_prefix(st, "layer '%s': ", step->layer->name);
+    }
+    if (op->lib_bytes > partial) partial = op->lib_bytes;
     *op_bytes = sizeof *op + bytes;
     *scratch_bytes = partial > op->tap_bytes ? partial : op->tap_bytes;
     *out = op;
@@ -140,8 +197,7 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
 const char *ot__cuda_step_algorithm(void *vop)
 {
     const ot__cuda_op *op = vop;
-    if (!op->crossbar) return "own";
-    return otk_conv_depthwise(&op->conv) ? "own depthwise" : "own implicit gemm";
+    return op->crossbar ? op->algorithm : "own";
 }
 
 static ot_status to_device(ot__cuda *c, void *dst, const void *src, size_t bytes)
@@ -197,7 +253,7 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     if (s->affine && !s->batch) after.scale = op->scale, after.shift = op->shift;
     switch (s->kind) {
     case OT_STEP_CONV: case OT_STEP_DENSE:
-        OT_CUDA(otk_conv_forward(c->math, &op->conv, chips, run->n, in, w, out, &after, c->stream));
+        OT_TRY(forward(c, op, chips, run->n, in, w, out, &after, scratch));
         break;
     case OT_STEP_AFFINE:
         if (s->batch) {
@@ -250,14 +306,15 @@ static ot_status conv_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *
     const ot_step *s = &op->step;
     otk_tensor     gt = {g, op->dst_stride}, w = {op->weight, op->weight_stride}, d = {dsrc, op->src_stride};
     if (back->grad_weight) {
-        OT_CUDA(otk_conv_gradient(&op->conv, back->n, src, g, op->grad, scratch, c->stream));
+        if (op->way[OT_PASS_GRADIENT] != OT_WAY_OWN) OT_TRY(ot__cuda_lib_gradient(c->lib, &op->conv, back->n, src, g, op->grad, scratch, op->lib_bytes));
+        else OT_CUDA(otk_conv_gradient(&op->conv, back->n, src, g, op->grad, scratch, c->stream));
         OT_TRY(to_host(c, back->grad_weight, op->grad, op->weights * sizeof(float)));
     }
     if (back->grad_bias) {
         OT_CUDA(otk_channel_sums(ot__cuda_shape(s->out), back->n, g, op->grad + op->weights, c->stream));
         OT_TRY(to_host(c, back->grad_bias, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
     }
-    if (dsrc) OT_CUDA(otk_conv_data(c->math, &op->conv, (back->chips ? back->chips : 1), back->n, gt, w, d, 1.0f, back->add_src, c->stream));
+    if (dsrc) OT_TRY(data(c, op, back->chips ? back->chips : 1, back->n, gt, w, d, back->add_src, scratch));
     return OT_OK;
 }
 

@@ -29,6 +29,18 @@ void    simt_device(int count, int major, int minor, int driver_version);
 /* Memory is reserved, not filled: sizes that no machine has.  For launches of a few blocks. */
 void    simt_sparse(int on);
 
+/* The next n times between events, in milliseconds, in place of the clock's. */
+void    simt_elapsed(const float *ms, int n);
+void    simt_hold(int n);                             /* adds to simt_live: what a library holds */
+
+/* The stand-ins of cuBLAS and cuDNN (libs.cpp), loaded by name as the real ones are.  `missing`: the head of a library's or a call's name that
+ * is not there; `failing`: a call that gives `status` from its `after`-th time on.  NULL: none. */
+void   *simt_library(const char *path);
+void   *simt_symbol(void *library, const char *name);
+void    simt_libs(const char *missing, const char *failing, int status, int after);
+const char *simt_library_path(void);                  /* of the last one found */
+int64_t simt_lib_calls(const char *name);             /* of this call since the program began; NULL: all */
+
 #ifdef __cplusplus
 }
 #endif
