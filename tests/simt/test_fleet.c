@@ -383,6 +383,7 @@ SUITE(test_fleet)
     RUN_TESTp(a_fleet_agrees_with_ref, "cuda:tf32", 0, 1e-2, 5e-2);
     greatest_set_test_suffix("libs");
     RUN_TESTp(a_chip_gives_the_same_bits_in_any_fleet, "cuda:fp32+libs=*:libs,libs", 0);
+    greatest_set_test_suffix("libs");
     RUN_TESTp(a_fleet_agrees_with_ref, "cuda:fp32+libs=*:libs,libs", 0, 1e-5, 1e-3);
     RUN_TEST(halves_that_overflow_are_run_again_in_float);
     RUN_TESTp(calibrated_halves_hold_large_and_small_numbers, 20000.0f);
