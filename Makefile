@@ -35,6 +35,7 @@ help:
 	@echo 'make check-fuzz   fuzz every file reader for a short while (clang)'
 	@echo 'make check-config the tests without each optional part'
 	@echo 'make bench      benchmarks against their baselines; JSON lines'
+	@echo 'make gpu-pack   what bench/gpu.sh takes along to a machine with a GPU'
 	@echo 'make install    to PREFIX=$(PREFIX), with ohmtrim.pc'
 	@echo 'make deps       install the Debian packages that are needed (or print the line)'
 	@echo 'make config     what was found; NO_DNNL=1 switches oneDNN off, NO_CUDA=1 the GPU'
@@ -162,7 +163,7 @@ check:
 	@$(MAKE) --no-print-directory -j$(JOBS) $(CMD) tests tests-simt
 	@$(MAKE) --no-print-directory check-now
 
-check-now: config $(CMD) $(B)/tests/run $(if $(NO_SIMT),,$(B)/tests/run-simt)
+check-now: config $(CMD) $(B)/tests/run $(if $(NO_SIMT),,$(B)/tests/run-simt $(B)/bench/bench_gpu-simt)
 	@OHMTRIM=$(abspath $(CMD)) RUNNER=$(B)/tests/run RUNNER_SIMT=$(B)/tests/run-simt tests/run.sh $(if $(NO_SIMT),,$(addprefix simt:,$(SIMT_SUITES))) $(SUITES)
 
 check-san:
@@ -176,6 +177,14 @@ demo:
 bench: config $(CMD) $(addprefix $(B)/bench/bench_,$(BENCHES))
 	@for b in $(BENCHES); do $(B)/bench/bench_$$b || exit 1; done
 	@bench/compare_torch.sh $(B)/bench/bench_plan
+
+# For bench/gpu.sh on a machine with a GPU and none of the libraries.
+gpu-pack:
+	@$(MAKE) --no-print-directory -j$(JOBS) NO_DNNL=1 CMD=$(BUILD)/ohmtrim-gpu gpu-pack-now
+gpu-pack-now: config $(CMD) $(B)/tests/run $(B)/bench/bench_gpu
+	$(if $(HAVE_NVCC),,@echo 'gpu-pack: this build has no CUDA: no working nvcc was found' >&2; exit 3)
+	@bench/gpu-pack $(BUILD)/gpu $(B) $(CMD)
+.PHONY: gpu-pack gpu-pack-now
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h' | grep -v greatest.h)

@@ -7,11 +7,12 @@
 #     bench/gpu.sh results epoch peers     # some of them: several short visits add up
 #
 # Parts: conformance sanitizer floor expand nearest signature exhaustive accuracy epoch peers.  Rows go to OUT/gpu.jsonl and OUT/peers.jsonl,
-# the rest to OUT/log.txt; the table to OUT/table.txt.  GPU_PACK=DIR: where the pack lies.  Fails if conformance or a sanitizer does.
+# the rest to OUT/log.txt; the table to OUT/table.txt.  GPU_PACK=DIR: where the pack lies; PYTHON=: one with torch; GPU_SMALL=1: tiny sizes,
+# to try the script itself.  Fails if conformance or a sanitizer does, or without a GPU.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 pack=${GPU_PACK:-$here/../build/gpu}
-[ $# -ge 1 ] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ -x "$pack/bench_gpu" ] || { echo "gpu.sh: no $pack/bench_gpu; make it with 'make gpu-pack'" >&2; exit 3; }
 mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 4
 shift
@@ -19,9 +20,14 @@ parts=("$@"); [ $# -gt 0 ] || parts=(floor conformance expand nearest signature 
 export LD_LIBRARY_PATH=$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} OHMTRIM_TESTS=$pack/tests OT_REQUIRE_GPU=1
 bad=0 start=$SECONDS
 log() { echo "$@" | tee -a "$out/log.txt" >&2; }
+small=() peers_small=()
+if [ -n "${GPU_SMALL-}" ]; then small=(--chips 2 --images 128 --rounds 1) peers_small=(--small); fi
 # limit seconds, then a bench_gpu part with its arguments
 row() {
-    timeout "$1" "$pack/bench_gpu" "${@:2}" >>"$out/gpu.jsonl" 2>>"$out/log.txt" || log "bench_gpu ${*:2}: ended with status $?"
+    local own=("${small[@]}")
+    [ -z "${GPU_SMALL-}" ] || case $2 in accuracy) ;; floor) own=(--images 1 --rounds 1 --network mobilenet-s) ;; *) own+=(--network mobilenet-s) ;; esac
+    timeout "$1" "$pack/bench_gpu" "${@:2}" "${own[@]}" >>"$out/gpu.jsonl" 2>"$out/row.tmp" || { bad=1; log "bench_gpu ${*:2}: status $?: $(tail -n 1 "$out/row.tmp")"; }
+    cat "$out/row.tmp" >>"$out/log.txt"; rm -f "$out/row.tmp"
 }
 # The last value of a `what` in gpu.jsonl, as a number in units of $2
 measured() {
@@ -29,8 +35,10 @@ measured() {
 }
 floors() { copy=$(measured copy 1e9 fp32) matrix=$(measured 'own tiles' 1e12 "$1"); echo ${copy:+--copy $copy} ${matrix:+--matrix $matrix}; }
 conformance() {
-    for suite in backend plan tune; do
-        timeout 150 "$pack/run" -s "test_$suite" -t cuda >"$out/conformance.tmp" 2>&1; status=$?
+    suites=(backend plan tune) filter=cuda
+    [ -z "${GPU_SMALL-}" ] || suites=(backend) filter=cuda_dense
+    for suite in "${suites[@]}"; do
+        timeout 150 "$pack/run" -s "test_$suite" -t $filter >"$out/conformance.tmp" 2>&1; status=$?
         total=$(tail -n 1 "$out/conformance.tmp")
         log "conformance, suite $suite: $total"
         [ "$status" = 0 ] || { bad=1; grep -a '^FAIL' "$out/conformance.tmp" | head -n 40 | tee -a "$out/log.txt"; }
@@ -48,12 +56,16 @@ sanitizer() {
     rm -f "$out/sanitizer.tmp"
 }
 peers() {
-    command -v python3 >/dev/null && python3 -c 'import torch' 2>/dev/null || { log "peers: no python3 with torch here, not run"; return; }
+    python=${PYTHON:-python3}
+    "$python" -c 'import torch' 2>/dev/null || { log "peers: $python has no torch, not run"; return; }
     commit=$(cat "$pack/commit" 2>/dev/null || echo unknown)
-    for p in "tuning --network mobilenet" "tuning --network vgg16" expand exhaustive nearest; do
-        timeout 120 python3 "$here/peers/${p%% *}.py" ${p#"${p%% *}"} --out "$out" --budget 60 --commit "$commit" >>"$out/log.txt" 2>&1 || log "peers: $p: status $?"
+    jobs=("tuning --network mobilenet" "tuning --network vgg16" expand exhaustive nearest)
+    [ -z "${GPU_SMALL-}" ] || jobs=(nearest)
+    for p in "${jobs[@]}"; do
+        timeout 120 "$python" "$here/peers/${p%% *}.py" ${p#"${p%% *}"} --out "$out" --budget 60 --commit "$commit" "${peers_small[@]}" >>"$out/log.txt" 2>&1 || log "peers: $p: status $?"
     done
 }
+why=$("$pack/bench_gpu" floor --images 1 --rounds 1 --network mobilenet-s 2>&1 >/dev/null) || { echo "gpu.sh: $why" >&2; exit 4; }
 for part in "${parts[@]}"; do
     t=$SECONDS
     case $part in

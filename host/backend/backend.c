@@ -84,3 +84,13 @@ void ot_backend_close(ot_backend *be)
 
 const char *ot_backend_name(const ot_backend *be) { return be->name; }
 const char *ot_backend_detail(const ot_backend *be) { return be->detail; }
+
+ot_status ot_backend_identity(const ot_backend *be, char *text, size_t n)
+{
+    char chosen[2048] = "";
+    if (be->i->choices) OT_TRY(be->i->choices(be->ctx, chosen, sizeof chosen));
+    int base = (int)strcspn(be->name, "=");
+    if ((size_t)snprintf(text, n, "%.*s%s%s", base, be->name, *chosen ? "=" : "", chosen) >= n)
+        OT_FAIL(OT_E_RANGE, "the backend's choices do not fit into %zu bytes", n);
+    return OT_OK;
+}

@@ -168,6 +168,7 @@ typedef struct ot_backend_i {
     /* over the n images of a tensor, double, fixed order: the mean of all, and the spread within channels (plan.h, ot_moment_fn) */
     ot_status (*moments)(void *ctx, const void *src, ot_shape s, int n, double *mean, double *sd);
     float (*gradient_scale)(void *ctx);                     /* what gradients are multiplied by to fit the format; NULL: 1 */
+    ot_status (*choices)(void *ctx, char *text, size_t n);  /* what was measured and chosen so far, "" if nothing; NULL: never anything */
     const ot_many_i *many;                                  /* NULL: one chip at a time, in host memory */
 } ot_backend_i;
 

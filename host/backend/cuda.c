@@ -181,6 +181,14 @@ static ot_status moments(void *ctx, const void *src, ot_shape s, int n, double *
 
 static float gradient_scale(void *ctx) { return ((ot__cuda *)ctx)->type == OTK_F16 ? OT_CUDA_GRADIENT : 1.0f; }
 
+static ot_status choices(void *ctx, char *text, size_t n)
+{
+    ot__cuda *c = ctx;
+    if (c->lib) return ot__cuda_choices_write(&c->choices, text, n);
+    *text = 0;
+    return OT_OK;
+}
+
 const ot_backend_i ot__backend_cuda = {
     .name = "cuda",
     .open = open_context,
@@ -200,6 +208,7 @@ const ot_backend_i ot__backend_cuda = {
     .batch_statistics = ot__cuda_batch_statistics,
     .moments = moments,
     .gradient_scale = gradient_scale,
+    .choices = choices,
     .many = &ot__cuda_many,
 };
 

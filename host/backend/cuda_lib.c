@@ -196,8 +196,14 @@ static ot_status product(ot__cuda_lib *lib, int back, const otk_conv *c, int chi
     const int64_t rows = (int64_t)n * c->in.h * c->in.w;
     if (rows > INT_MAX) OT_FAIL(OT_E_UNSUPPORTED, "cuBLAS: %lld pixels in a tile, want at most %d", (long long)rows, INT_MAX);
     if (rows <= 0 || chips <= 0) return OT_OK;
-    BLAS(cublasGemmStridedBatchedEx, lib->blas, back ? OT_BLAS_T : OT_BLAS_N, OT_BLAS_N, back ? in : out, (int)rows, back ? out : in, &alpha, weight.at, type, out,
-         weight.stride, from.at, type, back ? out : in, from.stride, &beta, to.at, type, back ? in : out, to.stride, chips, sum, OT_BLAS_ANY_ALGORITHM);
+    /* One chip a call: the library picks its algorithm by the sizes it sees, and a chip's bits must not depend on how many chips there are. */
+    const int64_t bytes = lib->math == OTK_FP16 ? 2 : 4;
+    for (int k = 0; k < chips; k++) {
+        const char *w = (const char *)weight.at + k * weight.stride * bytes, *x = (const char *)from.at + k * from.stride * bytes;
+        char       *y = (char *)to.at + k * to.stride * bytes;
+        BLAS(cublasGemmStridedBatchedEx, lib->blas, back ? OT_BLAS_T : OT_BLAS_N, OT_BLAS_N, back ? in : out, (int)rows, back ? out : in, &alpha, w, type, out, 0, x,
+             type, back ? out : in, 0, &beta, y, type, back ? in : out, 0, 1, sum, OT_BLAS_ANY_ALGORITHM);
+    }
     return OT_OK;
 }
 

@@ -4,11 +4,11 @@
  * $OHMTRIM_CUDA_LIBS or where the system finds them.  Only algorithms whose sums have a fixed order are used.  Tensors and weights are
  * kernels.h's.
  *
- *     cublas    1 x 1 convolutions of stride 1 and dense layers, all chips in one call
- *     cudnn     any convolution but depthwise ones whose padding is as wide on both sides, a chip after the other
+ *     cublas    1 x 1 convolutions of stride 1 and dense layers
+ *     cudnn     any convolution but depthwise ones whose padding is as wide on both sides
  *
- * A library picks its kernels by sizes.  To keep an image's result its own, the backend always gives it whole tiles.  cuBLAS sees the
- * number of chips too: with it a chip's last bits may depend on how many chips a plan has, which our own kernels never let happen. */
+ * A library picks its kernels by sizes.  To keep an image's and a chip's result its own, the backend always gives it whole tiles, one chip
+ * after the other. */
 #ifndef OT_BACKEND_CUDA_LIB_H
 #define OT_BACKEND_CUDA_LIB_H
 

@@ -20,7 +20,7 @@ typedef struct campaign {
     int          n_signature, n_relus;
     size_t       n_bits;                   /* bytes of packed right answers */
     char         network_sha[65], train_sha[65], test_sha[65], device_sha[65];
-    char         backend[64], libraries[256];
+    char         backend[2304], libraries[256];
     ot_campaign_need need;
     int          fleet;                    /* chips run together on the device (fleet.c), not a thread each */
 
@@ -64,6 +64,7 @@ ot_status campaign__hash(campaign *c);                               /* of netwo
 void      campaign__close(campaign *c);
 ot_plan_options campaign__plan_options(const ot_campaign_spec *spec);
 /* record.c: into the database and out of it */
+ot_status campaign__adopt_choices(campaign *c);                      /* the libraries' share as it was measured when the campaign began */
 ot_status campaign__continue(campaign *c, int is_new);              /* spec and build checked against what is stored, run_info begun */
 ot_status campaign__finish(campaign *c, ot_status st);              /* run_info ended; gives st */
 ot_status campaign__write_ideal(campaign *c, int64_t correct, const uint8_t *bits);

@@ -87,6 +87,22 @@ static ot_status compare_spec(campaign *c)
     return OT_OK;
 }
 
+ot_status campaign__adopt_choices(campaign *c)
+{
+    sqlite3_stmt *stmt;
+    int           more;
+    size_t        base = strcspn(c->backend, "=");
+    if (!strstr(c->spec->backend, "+libs") || strchr(c->spec->backend, '=')) return OT_OK;
+    OT_TRY(ot__store_ask(&stmt, c->store, "SELECT backend FROM run_info ORDER BY id LIMIT 1", ""));
+    ot_status st = ot__store_next(c->store, stmt, &more);
+    if (st == OT_OK && more) {
+        const char *was = ot__store_text(stmt, 0);
+        if (!strncmp(was, c->backend, base) && (was[base] == '=' || !was[base])) snprintf(c->backend, sizeof c->backend, "%s", was);
+    }
+    sqlite3_finalize(stmt);
+    return st;
+}
+
 static ot_status compare_build(campaign *c)
 {
     sqlite3_stmt *stmt;

@@ -231,6 +231,7 @@ ot_status ot_campaign_run(const char *db_path, const ot_campaign_spec *spec, con
     OT_TRY_TO(done, st, campaign__hash(&c));
     OT_TRY_TO(done, st, ot__store_open_write(&c.store, db_path, how->durable, &is_new, &warning));
     if (warning) say(&c, "%s: %s", db_path, warning);
+    if (!is_new) OT_TRY_TO(done, st, campaign__adopt_choices(&c));
     OT_TRY_TO(done, st, campaign__continue(&c, is_new));
     st = campaign__finish(&c, run_phases(&c));
 done:;

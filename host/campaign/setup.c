@@ -88,11 +88,11 @@ static ot_status plan_memory(campaign *c)
     ot_plan_options opt = campaign__plan_options(c->spec);
     const ot_campaign_spec *s = c->spec;
     OT_TRY(ot_backend_open(&be, s->backend, NULL));
-    snprintf(c->backend, sizeof c->backend, "%s", ot_backend_name(be));
     snprintf(c->libraries, sizeof c->libraries, "%s", ot_backend_detail(be));
     int fleet = 0, most = s->chips > s->casebook_chips ? s->chips : s->casebook_chips;
     ot_status st = ot_plan_measure(&plan_bytes, be, c->net, &opt);
     if (st == OT_OK && be->i->many) st = ot_fleet_fit(&fleet, be, c->net, &opt, c->how->memory, most < FLEET ? most : FLEET);
+    if (st == OT_OK) st = ot_backend_identity(be, c->backend, sizeof c->backend);      /* with what it chose: all other openings replay it */
     ot_backend_close(be);
     OT_TRY(st);
     c->fleet = fleet > 0;

@@ -23,11 +23,14 @@ extern "C" {
 
 typedef struct ot_backend ot_backend;
 
-/* `name`: "auto", "cpu", "ref" and, where built, "cuda" (exact float), "cuda:tf32", "cuda:fp16" (tensor cores).  `why` (may be NULL) gets a short sentence of what was picked and why,
+/* `name`: "auto", "cpu", "ref" and, where built, "cuda" (exact float), "cuda:tf32", "cuda:fp16" (tensor cores); "cuda:fp32+libs" and the like let cuBLAS and cuDNN do
+ * the layers where they are measured to be faster.  `why` (may be NULL) gets a short sentence of what was picked and why,
  * owned by the backend.  OT_E_BACKEND if it is not in this build or machine.  One backend object per thread. */
 ot_status   ot_backend_open(ot_backend **out, const char *name, const char **why);
 void        ot_backend_close(ot_backend *be);
 const char *ot_backend_name(const ot_backend *be);
+/* The name that opens the backend again with all it has measured and chosen so far ("cuda:fp16+libs=0:own,cudnn;..."): the same results. */
+ot_status   ot_backend_identity(const ot_backend *be, char *text, size_t n);
 const char *ot_backend_detail(const ot_backend *be);      /* library and instruction set: part of a campaign's identity */
 
 /* The machine's GPUs: at most `most` into out, how many there are into *n.  OT_E_BACKEND: this build has no CUDA; OT_E_CUDA: the

@@ -134,8 +134,23 @@ TEST a_lost_gpu_goes_on_with_cpu_only_where_the_backend_was_open(void)
     PASS();
 }
 
+TEST what_was_measured_is_stored_and_replayed(void)
+{
+    ot_campaign_spec s;
+    char             a[65], b[65];
+    OK(inputs(&s));
+    OK(run("libs.db", &s, "cuda:fp32+libs", 0, 1, NULL));
+    ASSERT_EQ(1, ask("libs.db", "SELECT count(*) FROM run_info WHERE backend LIKE 'cuda:fp32+libs=0:%,%;1:%'"));
+    OK(run("libs.db", &s, "cuda:fp32+libs", 0, 4, a));      /* measured anew, perhaps with another outcome: the stored one counts */
+    ASSERT_EQ(1, ask("libs.db", "SELECT count(DISTINCT backend) FROM run_info"));
+    ASSERT_EQ(2, ask("libs.db", "SELECT count(*) FROM run_info"));
+    OK(run("own.db", &s, "cuda:fp32", 0, 4, b));
+    PASS();
+}
+
 SUITE(test_campaigns)
 {
+    RUN_TEST(what_was_measured_is_stored_and_replayed);
     RUN_TEST(digests_do_not_depend_on_fleets_or_interruptions);
     RUN_TEST(chips_are_those_of_the_cpu);
     RUN_TEST(a_lost_gpu_goes_on_with_cpu_only_where_the_backend_was_open);
