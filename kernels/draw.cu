@@ -68,11 +68,24 @@ template <class T> __global__ void __launch_bounds__(THREADS) draw_kernel2(otk_c
     ot_put((T *)weight.at + blockIdx.z * weight.stride + ot_packed(c, depthwise != 0, w), ot_cell_weight(sum, q, d.step));
 }
 
+/* With stuck cells: rare, so the readable one will do. */
+template <class T> __global__ void __launch_bounds__(THREADS) draw_faulty_kernel1(otk_conv c, int depthwise, int64_t n, otk_draw d, otk_tensor weight)
+{
+    OT_SHARED(ot_cell_map, map, [1]);
+    load_map(&map[0], d.maps + blockIdx.z);
+    const int64_t w = blockIdx.x * (int64_t)THREADS + threadIdx.x;
+    if (w >= n) return;
+    const ot_draw_key key = {d.seed, d.layer, d.chip[blockIdx.z]};
+    const ot_faults   faults = {d.stuck_lrs, d.stuck_any};
+    ot_put((T *)weight.at + blockIdx.z * weight.stride + ot_packed(c, depthwise != 0, w),
+           ot_draw_weight_faulty(&map[0], key, faults, d.bits, (uint64_t)w, d.q[w], d.step));
+}
+
 template <class T> static int by_version(int version, const otk_conv *c, int chips, const otk_draw *d, otk_tensor weight, otk_stream stream)
 {
     const int64_t n = (int64_t)c->out.c * (c->in.c / c->groups) * c->kh * c->kw;
     if (n <= 0 || chips <= 0) return 0;
-    return ot_launch(version == 1 ? draw_kernel1<T> : draw_kernel2<T>, dim3((unsigned)ot_ceil(n, THREADS), 1, (unsigned)chips), dim3(THREADS), 0, (cudaStream_t)stream, *c,
+    return ot_launch(d->stuck_any ? draw_faulty_kernel1<T> : version == 1 ? draw_kernel1<T> : draw_kernel2<T>, dim3((unsigned)ot_ceil(n, THREADS), 1, (unsigned)chips), dim3(THREADS), 0, (cudaStream_t)stream, *c,
                      otk_conv_depthwise(c), n, *d, weight);
 }
 

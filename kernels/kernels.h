@@ -180,6 +180,7 @@ typedef struct otk_draw {
     uint32_t layer;
     int      bits;
     double   step;                         /* max|w| / (2^bits - 1) */
+    uint64_t stuck_lrs, stuck_any;         /* draw.h, ot_faults */
 } otk_draw;
 int otk_draw_weights(int version, const otk_conv *c, otk_type type, int chips, const otk_draw *d, otk_tensor weight, otk_stream stream);
 

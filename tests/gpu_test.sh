@@ -8,7 +8,8 @@ p=0 f=0 s=0
 check() { local name=$1; shift; if "$@" >"$d/log" 2>&1; then p=$((p + 1)); else echo "FAIL $name"; tail -n 15 "$d/log"; f=$((f + 1)); fi; }
 finish() { echo "$p passed, $f failed, $s skipped"; [ $f = 0 ]; exit; }
 [ -x "${RUNNER_SIMT-}" ] || { echo "SKIP gpu_test: no emulated runner in this build"; s=1; finish; }
-bench=$(dirname "$RUNNER_SIMT")/../bench/bench_gpu-simt
+RUNNER_SIMT=$(realpath "$RUNNER_SIMT")
+bench=$(realpath "$(dirname "$RUNNER_SIMT")/../bench/bench_gpu-simt")
 mkdir -p "$d/pack/models" "$d/pack/lib" "$d/pack/data" && ln -s "$bench" "$d/pack/bench_gpu" && ln -s "$RUNNER_SIMT" "$d/pack/run" && ln -s "$top/tests" "$d/pack/tests"
 ln -s "$top/models/mobilenet-s.onnx" "$d/pack/models/"
 export GPU_PACK=$d/pack GPU_SMALL=1

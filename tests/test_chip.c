@@ -107,6 +107,77 @@ TEST without_variation_cells_are_exactly_0_and_1(void)
     PASS();
 }
 
+/* ---- stuck cells ---- */
+
+/* One dense layer of n weights, alternating large and small. */
+static ot_network *row_of_weights(int n)
+{
+    ot_network *net;
+    int index;
+    if (ot_network_new(&net, "row", n, 1, 1) != OT_OK) return NULL;
+    ot_layer l = {.op = OT_OP_DENSE, .name = "row", .in = {0, -1}, .c = 1, .groups = 1};
+    if (ot_network_add(net, &l, &index) != OT_OK) return NULL;
+    for (int i = 0; i < n; i++) ot_network_weights(net, index)[i] = (float)(i % 2 ? -1.0 : 1.0) * (float)(1 + i % 7) / 7.0f;
+    return net;
+}
+
+TEST stuck_cells_are_as_many_as_asked_for(void)
+{
+    enum { N = 4000 };
+    ot_network *net = row_of_weights(N);
+    ot_device dev = golden_device();
+    ot_variation var = OT_VARIATION_INIT;
+    ot_chip *none, *zero, *all, *some;
+    var.sigma = 0;
+    OK(ot_chip_draw(&none, net, &dev, &var, 3));
+    var.stuck_hrs = 1;
+    OK(ot_chip_draw(&all, net, &dev, &var, 3));
+    for (int i = 0; i < N; i++) ASSERT_EQ(0.0f, ot_chip_weights(all, 0)[i]);          /* both arrays full of HRS */
+    ot_chip_free(all);
+    var.stuck_hrs = 0, var.stuck_lrs = 1;
+    OK(ot_chip_draw(&all, net, &dev, &var, 3));
+    for (int i = 0; i < N; i++) ASSERT_EQ(0.0f, ot_chip_weights(all, 0)[i]);
+    var.stuck_lrs = 1e-12;                                       /* the faulty loop, but no cell is */
+    OK(ot_chip_draw(&zero, net, &dev, &var, 3));
+    ASSERT_MEM_EQ(ot_chip_weights(none, 0), ot_chip_weights(zero, 0), N * sizeof(float));
+    /* Each bit of the difference is a stuck cell: of 16 bits x 2 arrays, with sigma = 0 a stuck LRS cell adds 2^j steps to its array
+     * unless it was in LRS.  Count changed weights: 1 - (1 - p)^(cells that would change). */
+    var.stuck_lrs = 0.002;
+    OK(ot_chip_draw(&some, net, &dev, &var, 3));
+    double want = 0, changed = 0, variance = 0;
+    for (int i = 0; i < N; i++) {
+        double m = rint(fabs((double)ot_chip_weights(none, 0)[i]) * 65535), cells = 32 - __builtin_popcount((unsigned)m), p = 1 - pow(1 - 0.002, cells);
+        want += p, variance += p * (1 - p);
+        changed += ot_chip_weights(some, 0)[i] != ot_chip_weights(none, 0)[i];
+    }
+    ASSERT_IN_RANGE(want, changed, 4 * sqrt(variance));
+    var.stuck_lrs = 0.6, var.stuck_hrs = 0.5;
+    FAILS(OT_E_RANGE, "stuck_lrs = 0.6", ot_variation_check(&var));
+    var.stuck_lrs = NAN;
+    FAILS(OT_E_RANGE, "stuck_lrs = nan", ot_variation_check(&var));
+    ot_chip_free(none), ot_chip_free(zero), ot_chip_free(all), ot_chip_free(some);
+    ot_network_free(net);
+    PASS();
+}
+
+TEST a_faulty_loop_without_faults_draws_the_same_bits(void)
+{
+    ot_network *net = row_of_weights(300);
+    ot_device dev = golden_device();
+    ot_variation var = OT_VARIATION_INIT;
+    ot_chip *a, *b;
+    for (int bits = 2; bits <= 16; bits += 7) {
+        var.bits = bits, var.stuck_hrs = 0;
+        OK(ot_chip_draw(&a, net, &dev, &var, 9));
+        var.stuck_hrs = 3e-10;                                   /* one word in 2^32 */
+        OK(ot_chip_draw(&b, net, &dev, &var, 9));
+        ASSERT_MEM_EQ(ot_chip_weights(a, 0), ot_chip_weights(b, 0), 300 * sizeof(float));
+        ot_chip_free(a), ot_chip_free(b);
+    }
+    ot_network_free(net);
+    PASS();
+}
+
 /* ---- theory ---- */
 
 TEST cumulants_equal_the_golden_ones(void)
@@ -480,6 +551,8 @@ SUITE(test_chip)
     }
     RUN_TEST(maps_follow_the_device);
     RUN_TEST(without_variation_cells_are_exactly_0_and_1);
+    RUN_TEST(stuck_cells_are_as_many_as_asked_for);
+    RUN_TEST(a_faulty_loop_without_faults_draws_the_same_bits);
     RUN_TEST(cumulants_equal_the_golden_ones);
     RUN_TEST(cumulants_refuse_what_makes_no_sense);
     RUN_TESTp(drawn_weights_have_the_golden_moments, 16);

@@ -20,6 +20,8 @@ static const struct argp_option options[] = {
     {"sigma", CLI_SIGMA, "X", 0, "sd of gamma's variation, a fraction 0..0.08 (0.048)", 0},
     {"sys-share", CLI_SYS_SHARE, "X", 0, "systematic share of its variance, 0..1 (0.5)", 0},
     {"bits", CLI_BITS, "N", 0, "magnitude bits a weight, 2..16 (16)", 0},
+    {"stuck-lrs", CLI_STUCK_LRS, "X", 0, "share of cells stuck in LRS, 0..1 (0)", 0},
+    {"stuck-hrs", CLI_STUCK_HRS, "X", 0, "share of cells stuck in HRS, 0..1 (0)", 0},
     {"config", CLI_CONFIG, "FILE", 0, "YAML file with these options as keys (sys_share: 0.5); the command line wins", 0},
     {"dry-run", CLI_DRY_RUN, 0, 0, "say what would be done and how much memory it takes, then stop", 0},
     {"json", CLI_JSON, 0, 0, "results as JSON, one object a line", 0},
@@ -81,6 +83,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case CLI_DATA: c->data = arg; return 0;
     case CLI_LIMIT: c->limit = (int)cli_int(state, "limit", arg, 0, INT32_MAX); return 0;
     case CLI_DEVICE_MODEL: c->device_model = arg; return 0;
+    case CLI_STUCK_LRS: c->variation.stuck_lrs = cli_double(state, "stuck-lrs", arg, 0, 1); return 0;
+    case CLI_STUCK_HRS: c->variation.stuck_hrs = cli_double(state, "stuck-hrs", arg, 0, 1); return 0;
     case CLI_SIGMA: c->variation.sigma = cli_double(state, "sigma", arg, 0, 0.08); return 0;
     case CLI_SYS_SHARE: c->variation.sys_share = cli_double(state, "sys-share", arg, 0, 1); return 0;
     case CLI_BITS: c->variation.bits = (int)cli_int(state, "bits", arg, 2, 16); return 0;

@@ -14,7 +14,7 @@ typedef struct cli_common {
     const char  *backend;          /* auto */
     const char  *data;             /* NAME[:DIR], NULL if not given */
     const char  *device_model;     /* r1 */
-    ot_variation variation;        /* --sigma --sys-share --bits --seed */
+    ot_variation variation;        /* --sigma --sys-share --bits --seed --stuck-lrs --stuck-hrs */
     int          limit;            /* 0: all */
     int          threads;          /* 0: one a core */
     size_t       memory;           /* bytes, 0: no limit */
@@ -23,7 +23,7 @@ typedef struct cli_common {
 } cli_common;
 
 enum { CLI_FIRST = 0x1000, CLI_BACKEND = CLI_FIRST, CLI_SEED, CLI_THREADS, CLI_MEMORY, CLI_DATA, CLI_LIMIT, CLI_DEVICE_MODEL, CLI_SIGMA,
-       CLI_SYS_SHARE, CLI_BITS, CLI_CONFIG, CLI_DRY_RUN, CLI_JSON, CLI_VERB_FIRST /* keys of a verb's own options start here */ };
+       CLI_SYS_SHARE, CLI_BITS, CLI_CONFIG, CLI_DRY_RUN, CLI_JSON, CLI_VERB_FIRST /* keys of a verb's own options start here */, CLI_STUCK_LRS, CLI_STUCK_HRS };
 
 /* A verb's argp puts its own options first, lists this child, and sets state->child_inputs[0] = &common on ARGP_KEY_INIT:
  *     static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};                       */

@@ -117,6 +117,8 @@ static ot_status read_spec(ot_campaign_spec *spec, const args *a)
     }
     if (cli_given(c, CLI_SIGMA)) spec->variation.sigma = c->variation.sigma;
     if (cli_given(c, CLI_SYS_SHARE)) spec->variation.sys_share = c->variation.sys_share;
+    if (cli_given(c, CLI_STUCK_LRS)) spec->variation.stuck_lrs = c->variation.stuck_lrs;
+    if (cli_given(c, CLI_STUCK_HRS)) spec->variation.stuck_hrs = c->variation.stuck_hrs;
     if (cli_given(c, CLI_BITS)) spec->variation.bits = c->variation.bits;
     if (cli_given(c, CLI_LIMIT)) spec->test_limit = c->limit;
     return st;

@@ -53,11 +53,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->network = arg;
         return 0;
     case ARGP_KEY_END: {
-        static const char *const of_chips[] = {"device-model", "sigma", "sys-share", "bits"};
-        static const int         keys[] = {CLI_DEVICE_MODEL, CLI_SIGMA, CLI_SYS_SHARE, CLI_BITS};
+        static const char *const of_chips[] = {"device-model", "sigma", "sys-share", "bits", "stuck-lrs", "stuck-hrs"};
+        static const int         keys[] = {CLI_DEVICE_MODEL, CLI_SIGMA, CLI_SYS_SHARE, CLI_BITS, CLI_STUCK_LRS, CLI_STUCK_HRS};
         if (!a->network) argp_error(state, "want a network (an ONNX file)");
         if (!a->common.data) argp_error(state, "want --data, e.g. --data fashion-mnist");
-        for (int i = 0; i < 4 && a->chip < 0; i++)
+        for (int i = 0; i < 6 && a->chip < 0; i++)
             if (cli_given(&a->common, keys[i])) argp_error(state, "--%s says how chips vary; the ideal network does not: want --chip N too", of_chips[i]);
         return 0;
     }
@@ -245,6 +245,7 @@ int cmd_eval(int argc, char **argv)
         OT_TRY_TO(done, st, ot_chip_draw(&chip, net, &dev, &a.common.variation, (uint32_t)a.chip));
     }
     OT_TRY_TO(done, st, threads_for(&threads, &a, data, plan_bytes));
+    if (!strncmp(ot_backend_name(be), "cuda", 4)) threads = 1;                  /* a device is one queue */
     if (a.common.dry_run) {
         printf("would run %d images through %s in tiles of %d on %d threads: %zu bytes a thread\n", data->n, ot_network_name(net), a.tile, threads, plan_bytes);
         goto done;

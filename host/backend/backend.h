@@ -110,7 +110,7 @@ typedef struct ot_many_i {
     ot_status (*copy)(void *ctx, void *to, const void *from, size_t bytes);        /* both mem */
     ot_status (*free_bytes)(void *ctx, size_t *bytes);
     /* A crossbar step's signed magnitudes (ONNX order) and step: kept by the op; then the cells of `chips` chips, maps and numbers in mem. */
-    ot_status (*design)(void *ctx, void *op, const int32_t *q, double step, int bits, uint64_t seed, uint32_t layer);
+    ot_status (*design)(void *ctx, void *op, const int32_t *q, double step, const ot_variation *var, uint32_t layer);
     ot_status (*draw)(void *ctx, void *op, int chips, const struct ot_cell_map *maps, const uint32_t *numbers);
     /* A step's weights of chip `k`, in ONNX order. */
     ot_status (*weights)(void *ctx, void *op, int k, float *onnx);

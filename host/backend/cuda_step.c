@@ -6,6 +6,7 @@
 #ifdef OT_HAVE_CUDA
 
 #include "backend/cuda.h"
+#include "chip/map.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -371,13 +372,15 @@ ot_status ot__cuda_batch_statistics(void *ctx, void *vop, float *mean, float *va
     return st;
 }
 
-ot_status ot__cuda_design(void *ctx, void *vop, const int32_t *q, double step, int bits, uint64_t seed, uint32_t layer)
+ot_status ot__cuda_design(void *ctx, void *vop, const int32_t *q, double step, const ot_variation *var, uint32_t layer)
 {
+    const ot_faults faults = ot__faults_of(var);
     ot__cuda    *c = ctx;
     ot__cuda_op *op = vop;
     OT_TRY(to_device(c, op->q, q, op->weights * sizeof *q));
     OT_CUDA(cudaStreamSynchronize(c->stream));
-    op->draw = (otk_draw){.q = op->q, .seed = seed, .layer = layer, .bits = bits, .step = step};
+    op->draw = (otk_draw){.q = op->q, .seed = var->seed, .layer = layer, .bits = var->bits, .step = step,
+                          .stuck_lrs = faults.lrs, .stuck_any = faults.any};
     return OT_OK;
 }
 

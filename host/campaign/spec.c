@@ -25,6 +25,8 @@
     X(train_limit, "train_limit", SPEC_FIXED, SPEC_INT, AT(train_limit), 0, INT32_MAX) \
     X(device_model, "device_model", SPEC_PLACE, TEXT(device_model))                    \
     X(sigma, "sigma", SPEC_FIXED, SPEC_REAL, AT(variation.sigma), 0, 0.08)             \
+    X(stuck_lrs, "stuck_lrs", SPEC_FIXED, SPEC_REAL, AT(variation.stuck_lrs), 0, 1)    \
+    X(stuck_hrs, "stuck_hrs", SPEC_FIXED, SPEC_REAL, AT(variation.stuck_hrs), 0, 1)    \
     X(sys_share, "sys_share", SPEC_FIXED, SPEC_REAL, AT(variation.sys_share), 0, 1)    \
     X(bits, "bits", SPEC_FIXED, SPEC_INT, AT(variation.bits), 2, 16)                   \
     X(seed, "seed", SPEC_FIXED, SPEC_SEED, AT(variation.seed), 0, 0)                   \

@@ -92,10 +92,14 @@ ot_status ot_chip_redraw(ot_chip *chip, uint32_t number)
     chip->number = number;
     chip->delta_sys = ot_chip_delta_sys_of(&chip->var, number);
     ot__cell_map_make(&map, &chip->dev, chip->delta_sys, ot__sigma_rand(&chip->var));
+    ot_faults faults = ot__faults_of(&chip->var);
     for (int k = 0; k < chip->n_crossbars; k++) {
         crossbar *c = &chip->crossbars[k];
         ot_draw_key key = {.seed = chip->var.seed, .layer = (uint32_t)k, .chip = number};
-        if (c->scale > 0.0) chip->draw(c->w, c->q, c->n, &map, key, chip->var.bits, c->scale / ((1 << chip->var.bits) - 1));
+        double step = c->scale / ((1 << chip->var.bits) - 1);
+        for (size_t i = 0; faults.any && c->scale > 0.0 && i < c->n; i++)
+            c->w[i] = ot_draw_weight_faulty(&map, key, faults, chip->var.bits, i, c->q[i], step);
+        if (!faults.any && c->scale > 0.0) chip->draw(c->w, c->q, c->n, &map, key, chip->var.bits, c->scale / ((1 << chip->var.bits) - 1));
     }
     return OT_OK;
 }

@@ -14,12 +14,19 @@ ot_status ot_variation_check(const ot_variation *var)
         OT_FAIL(OT_E_RANGE, "sigma = %g, want 0..0.08 (a fraction of gamma0; the device model holds no further)", var->sigma);
     if (!(var->sys_share >= 0.0 && var->sys_share <= 1.0))
         OT_FAIL(OT_E_RANGE, "sys_share = %g, want 0..1 (the systematic share of the variance)", var->sys_share);
+    if (!(var->stuck_lrs >= 0.0 && var->stuck_hrs >= 0.0 && var->stuck_lrs + var->stuck_hrs <= 1.0))
+        OT_FAIL(OT_E_RANGE, "stuck_lrs = %g, stuck_hrs = %g, want shares of all cells, 0..1 each and together", var->stuck_lrs, var->stuck_hrs);
     if (!(var->bits >= 2 && var->bits <= 16)) OT_FAIL(OT_E_RANGE, "bits = %d, want 2..16 (magnitude bits a weight)", var->bits);
     return OT_OK;
 }
 
 double ot__sigma_sys(const ot_variation *var) { return var->sigma * sqrt(var->sys_share); }
 double ot__sigma_rand(const ot_variation *var) { return var->sigma * sqrt(1.0 - var->sys_share); }
+
+ot_faults ot__faults_of(const ot_variation *var)
+{
+    return (ot_faults){(uint64_t)(var->stuck_lrs * 0x1p32), (uint64_t)((var->stuck_lrs + var->stuck_hrs) * 0x1p32)};
+}
 
 double ot_chip_delta_sys_of(const ot_variation *var, uint32_t number)
 {

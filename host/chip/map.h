@@ -2,7 +2,7 @@
 #ifndef OT_CHIP_MAP_H
 #define OT_CHIP_MAP_H
 
-#include "kernels/cell.h"
+#include "kernels/draw.h"
 #include "ohmtrim/chip.h"
 
 /* X(z) of a chip with this delta_sys, whose cells have delta = delta_sys + sigma_rand z. */
@@ -10,5 +10,7 @@ void ot__cell_map_make(ot_cell_map *out, const ot_device *dev, double delta_sys,
 /* sigma = sqrt(systematic^2 + random^2), split by sys_share. */
 double ot__sigma_sys(const ot_variation *var);
 double ot__sigma_rand(const ot_variation *var);
+/* Which words of a cell mean that it is stuck. */
+ot_faults ot__faults_of(const ot_variation *var);
 
 #endif

@@ -45,7 +45,7 @@ static ot_status give_design(ot_fleet *f)
         int k = p->steps[i].layer->crossbar;
         if (k < 0) continue;
         double step = ot_chip_scale(f->chip, k) / ((1 << f->var.bits) - 1);
-        OT_TRY(f->many->design(CTX, p->ops[i], ot__chip_magnitudes(f->chip, k), step, f->var.bits, f->var.seed, (uint32_t)k));
+        OT_TRY(f->many->design(CTX, p->ops[i], ot__chip_magnitudes(f->chip, k), step, &f->var, (uint32_t)k));
     }
     return OT_OK;
 }

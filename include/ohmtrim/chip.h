@@ -26,6 +26,7 @@ typedef struct ot_variation {
     double   sys_share;   /* systematic share of the variance, 0..1                      */
     int      bits;        /* magnitude bits a weight, 2..16; one cell each, two arrays   */
     uint64_t seed;        /* with the chip number, decides every draw                    */
+    double   stuck_lrs, stuck_hrs;   /* shares of cells that are in LRS, in HRS, whatever is written; 0..1 each and together */
 } ot_variation;
 #define OT_VARIATION_INIT { .sigma = 0.048, .sys_share = 0.5, .bits = 16, .seed = 1 }
 ot_status ot_variation_check(const ot_variation *var);

@@ -4,14 +4,16 @@
  *     opt.use = OT_PLAN_TUNE;
  *     opt.chips = 64;                                                   // in flight
  *     ot_fleet *fleet;
+ *     uint32_t  numbers[64] = {0, 1, 2};                                // and so on
+ *     int64_t   correct[64];
  *     ot_status st = ot_fleet_open(&fleet, be, net, &dev, &var, &opt);
  *     st = ot_fleet_draw(fleet, numbers, 64);
- *     st = ot_fleet_count(fleet, test, NULL, test->n, correct, NULL);   // correct (64)
+ *     st = ot_fleet_count(fleet, test, NULL, test->n, correct, NULL);
  *
  * On backend cuda all chips of a fleet run in the same launches, weights and images stay on the device, and the host waits only for
  * results.  On other backends a fleet runs its chips one after the other through one plan.  A chip's results do not depend on the
  * fleet it is in: not on how many chips are in flight, nor on which.  On "cuda:fp16" a chip with an infinity or NaN where the format is
- * too narrow is run again in float and counted (ot_fleet_reruns).  A fleet belongs to one thread.  Since 0.2. */
+ * too narrow is run again in float and counted (ot_fleet_reruns).  A fleet belongs to one thread.  Since 0.1. */
 #ifndef OHMTRIM_FLEET_H
 #define OHMTRIM_FLEET_H
 

@@ -34,7 +34,7 @@ ot_status   ot_backend_identity(const ot_backend *be, char *text, size_t n);
 const char *ot_backend_detail(const ot_backend *be);      /* library and instruction set: part of a campaign's identity */
 
 /* The machine's GPUs: at most `most` into out, how many there are into *n.  OT_E_BACKEND: this build has no CUDA; OT_E_CUDA: the
- * sentence says why none can be used (no device, an old driver).  Since 0.2. */
+ * sentence says why none can be used (no device, an old driver).  Since 0.1. */
 typedef struct ot_gpu {
     char   name[128];
     int    major, minor;               /* compute capability; 7.0 and newer will do */

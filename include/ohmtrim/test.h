@@ -19,7 +19,7 @@ ot_status ot_stimulus_random(uint32_t *index, int k, const ot_data *data, uint64
 int       ot_signature_length(const ot_network *net, int k);                     /* S */
 /* The signature of what `plan` holds (chip and knobs), (S). */
 ot_status ot_signature_measure(float *signature, ot_plan *plan, const ot_data *data, const uint32_t *stimulus, int k);
-/* The same of every chip of a fleet: signatures (n, S).  Since 0.2. */
+/* The same of every chip of a fleet: signatures (n, S).  Since 0.1. */
 ot_status ot_signature_measure_fleet(float *signatures, ot_fleet *fleet, const ot_data *data, const uint32_t *stimulus, int k);
 
 /* Agglomerative clustering of n >= 1 points of p numbers, Euclidean; nearest-neighbour chain, heights as scipy reports them. */

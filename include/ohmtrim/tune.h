@@ -85,7 +85,7 @@ void      ot_tuning_free(ot_tuning *t);
 ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const ot_casebook *cb, const float *signature, float *gain,
                         float *offset, int *nearest, ot_tune_cost *cost);
 /* The same for all n chips of a fleet (opened for tuning) at once: signatures (n, S), gain, offset (n, L), nearest (n), cost (n), whose
- * seconds are each chip's share.  A chip gets the knobs it would get alone.  Since 0.2. */
+ * seconds are each chip's share.  A chip gets the knobs it would get alone.  Since 0.1. */
 ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *fleet, const ot_casebook *cb, const float *signatures, float *gain,
                               float *offset, int *nearest, ot_tune_cost *cost);
 

@@ -49,11 +49,16 @@ static void bench_close(bench *b)
     ot_network_free(b->net);
 }
 
-TEST weights_on_the_device_are_the_chips_bits(const char *backend)
+TEST weights_on_the_device_are_the_chips_bits(const char *backend, double stuck)
 {
-    bench        b;
-    ot_variation var = OT_VARIATION_INIT;
+    bench           b;
+    ot_variation    var = OT_VARIATION_INIT;
+    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
     OK(bench_open(&b, backend, CHIPS, 1));
+    ot_fleet_free(b.fleet);
+    var.stuck_lrs = stuck, var.stuck_hrs = 2 * stuck;
+    opt.tile = TILE, opt.chips = CHIPS;
+    OK(ot_fleet_open(&b.fleet, b.be, b.net, &steep, &var, &opt));
     OK(ot_fleet_draw(b.fleet, numbers, CHIPS));
     for (int k = 0; k < CHIPS; k++) {
         ot_chip *chip;
@@ -368,8 +373,9 @@ TEST training_in_half_precision_is_refused(void)
 
 SUITE(test_fleet)
 {
-    RUN_TESTp(weights_on_the_device_are_the_chips_bits, "cuda");
-    RUN_TESTp(weights_on_the_device_are_the_chips_bits, "cpu");
+    RUN_TESTp(weights_on_the_device_are_the_chips_bits, "cuda", 0.0);
+    RUN_TESTp(weights_on_the_device_are_the_chips_bits, "cuda", 0.03);
+    RUN_TESTp(weights_on_the_device_are_the_chips_bits, "cpu", 0.03);
     for (int everything = 0; everything < 2; everything++) {
         greatest_set_test_suffix(everything ? "every_layer" : "golden");
         RUN_TESTp(a_chip_gives_the_same_bits_in_any_fleet, "cuda", everything);

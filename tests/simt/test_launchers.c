@@ -55,7 +55,7 @@ static int drawn_alike(ot_chip *const chip[DRAWN], const ot_network *net, int cr
     int32_t        *q = device_take(n * sizeof *q);
     float          *onnx = device_take(n * sizeof *onnx);
     otk_tensor      w = {NULL, packed + 8};
-    const otk_draw  d = {maps, d_numbers, q, var->seed, (uint32_t)crossbar, var->bits, magnitudes(q, l, var->bits)};
+    const otk_draw  d = {maps, d_numbers, q, var->seed, (uint32_t)crossbar, var->bits, magnitudes(q, l, var->bits), 0, 0};
     if (!(d.step > 0)) return 1;                            /* the backend leaves such a layer alone: tested below */
     w.at = device_take((size_t)(DRAWN * w.stride) * size);
     if (otk_draw_weights(version, &c, type, DRAWN, &d, w, NULL)) return 0;
@@ -104,6 +104,7 @@ TEST drawn_weights_are_the_cpus(const char *preset, int bits)
 /* Through the backend's table: a layer of zeros stays +0 on every chip, as on the CPU; others are drawn. */
 TEST a_layer_of_zeros_stays_zero(const char *flavour)
 {
+    const ot_variation six_bits = {.sigma = 0.048, .sys_share = 0.5, .bits = 6, .seed = 5};
     const ot_backend_i *be = &ot__backend_cuda;
     ot_network         *net = drawn_network();
     void               *ctx, *op;
@@ -121,7 +122,7 @@ TEST a_layer_of_zeros_stays_zero(const char *flavour)
         const double unit = magnitudes(q, l, 6);
         ASSERT_EQ(number == 4, unit == 0);
         OK(be->step_open(ctx, &op, &step, 2, &opt, &op_bytes, &scratch));
-        OK(be->many->design(ctx, op, q, unit, 6, 5, (uint32_t)number));
+        OK(be->many->design(ctx, op, q, unit, &six_bits, (uint32_t)number));
         OK(be->many->draw(ctx, op, 2, device_copy(maps, sizeof maps), device_copy(numbers, sizeof numbers)));
         check_poison(w, n);
         OK(be->many->weights(ctx, op, 1, w));

@@ -450,7 +450,7 @@ static void draw(trial *t)
             numbers[k] = (uint32_t)(t->first + k + 17);
             memset((char *)w.at + (size_t)(k * w.stride) * device_size(t->type), 0, (size_t)otk_conv_weights(c) * device_size(t->type));
         }
-        const otk_draw d = {maps, numbers, q, 7, 2, 6, 0.01};
+        const otk_draw d = {maps, numbers, q, 7, 2, 6, 0.01, 0, 0};
         RUN(otk_draw_weights(version, c, t->type, t->chips, &d, w, NULL));
         for (int k = 0; k < t->chips; k++) give(t, k, (char *)w.at + (size_t)(k * w.stride) * device_size(t->type), (size_t)otk_conv_weights(c) * device_size(t->type));
     }
