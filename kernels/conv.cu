@@ -10,8 +10,8 @@
  * one buffer is multiplied, the next step's loads are under way in registers, and go to the other buffer.  Sums run in the order of k.
  *
  *   1  as above; time on a GPU not measured yet (bench/README.md) */
-#include "kernels/after.cuh"
 #include "kernels/conv.cuh"
+#include "kernels/mask.cuh"
 #include "kernels/tile.cuh"
 
 enum { THREADS = 256, WARPS_M = 4, WARPS_N = 2 };
@@ -27,7 +27,8 @@ struct conv_args {
     otk_tensor src, weight, dst;
     otk_after  after;
     float      factor;                     /* backward: dsrc = factor * sum, and added to */
-    int        add;
+    int        add, masked;                /* masked: dsrc goes through the T-ReLU that made src */
+    otk_relu_back mask;
 };
 
 /* Where a row's window begins: forward the input pixel of tap (0, 0), backward the output pixel before division by the stride. */
@@ -74,7 +75,7 @@ template <class T, bool BACK> __device__ __forceinline__ ot_chunk<T> right(const
 }
 
 template <class T, bool BACK>
-__device__ __forceinline__ void finish(const conv_args &p, ot_eight y, const ot_chip_knobs &knobs, int chip, int group, int row, int column)
+__device__ __forceinline__ void finish(const conv_args &p, ot_eight y, const ot_chip_knobs &knobs, int chip, int group, int row, int column, ot_mask_sums *sums)
 {
     if (row >= p.rows || column >= p.columns) return;
     const int     cp = otk_channels(p.to.c), first = group * p.to_group + column;
@@ -87,10 +88,14 @@ __device__ __forceinline__ void finish(const conv_args &p, ot_eight y, const ot_
         const ot_eight old = p.add ? ot_load8(dst + at) : ot_zero8();
 #pragma unroll
         for (int i = 0; i < 8; i++) y.v[i] = fmaf(y.v[i], p.factor, old.v[i]);
+        if (p.masked) ot_mask8<T>(y, p.mask, knobs, chip, first, at, sums);
         ot_store8(dst + at, y);
     } else {
-        for (int i = 0; i < 8 && column + i < p.to_group; i++)
-            ot_put(dst + at + i, BACK ? fmaf(y.v[i], p.factor, p.add ? ot_get(dst + at + i) : 0.0f) : ot_after1<T>(y.v[i], p.after, knobs, chip, first + i, at + i));
+        for (int i = 0; i < 8 && column + i < p.to_group; i++) {
+            float v = BACK ? fmaf(y.v[i], p.factor, p.add ? ot_get(dst + at + i) : 0.0f) : ot_after1<T>(y.v[i], p.after, knobs, chip, first + i, at + i);
+            if (BACK && p.masked) v = ot_mask1<T>(v, p.mask, knobs, chip, first + i, at + i, sums);
+            ot_put(dst + at + i, v);
+        }
         if (group == p.c.groups - 1 && column == 0)
             for (int i = p.to.c; i < cp; i++) ot_put(dst + (int64_t)row * cp + i, 0.0f);
     }
@@ -167,7 +172,8 @@ template <int MATH, int BM, int BN, bool BACK> __global__ void __launch_bounds__
         }
         __syncthreads();
     }
-    const ot_chip_knobs knobs = ot_knobs_of(p.after.knobs, chip);
+    const ot_chip_knobs knobs = ot_knobs_of(BACK ? p.mask.knobs : p.after.knobs, chip);
+    ot_mask_sums sums = {0.0, 0.0};
     float *stage = (float *)memory + warp * OT_STAGE;
     const int lane = tid % 32;
 #pragma unroll
@@ -175,8 +181,12 @@ template <int MATH, int BM, int BN, bool BACK> __global__ void __launch_bounds__
 #pragma unroll
         for (int j = 0; j < TN; j++) {
             const ot_eight y = tile::rows(sum[i][j], stage);
-            finish<T, BACK>(p, y, knobs, chip, group, row0 + (wm * TM + i) * 16 + lane / 2, column0 + (wn * TN + j) * 16 + lane % 2 * 8);
+            finish<T, BACK>(p, y, knobs, chip, group, row0 + (wm * TM + i) * 16 + lane / 2, column0 + (wn * TN + j) * 16 + lane % 2 * 8, &sums);
         }
+    if (BACK && p.masked) {
+        OT_SHARED(double, room, [THREADS]);
+        ot_mask_end<THREADS>(p.mask, sums, &room[0], chip, (int)(gridDim.x * gridDim.y), (int)(blockIdx.y * gridDim.x + blockIdx.x));
+    }
 }
 
 template <int MATH, bool BACK> static int launch(const conv_args &p, int chips, otk_stream stream)
@@ -218,14 +228,30 @@ extern "C" int otk_conv_forward(otk_math math, const otk_conv *c, int chips, int
     return by_math<false>(math, p, chips, stream);
 }
 
-extern "C" int otk_conv_data(otk_math math, const otk_conv *c, int chips, int n, otk_tensor g, otk_tensor weight, otk_tensor dsrc, float factor,
-                             int add, otk_stream stream)
+/* Blocks a chip of the data pass; what launch() makes of it. */
+static int64_t data_blocks(const otk_conv *c, int n, int wide)
 {
-    if (otk_conv_depthwise(c)) return otk_depthwise_data(math == OTK_FP16 ? OTK_F16 : OTK_F32, c, chips, n, g, weight, dsrc, factor, add, stream);
+    const int columns = otk_channels(c->in.c / c->groups);
+    return ot_ceil((int64_t)n * c->in.h * c->in.w, 128) * ot_ceil(columns, wide && columns > 64 ? 128 : 64) * c->groups;
+}
+
+extern "C" size_t otk_conv_data_bytes(const otk_conv *c, int chips, int n)
+{
+    const int64_t blocks = otk_conv_depthwise(c) ? otk_depthwise_blocks(c->in, n) : data_blocks(c, n, 0);
+    return (size_t)(chips * blocks) * 2 * sizeof(double);
+}
+
+extern "C" int otk_conv_data(otk_math math, const otk_conv *c, int chips, int n, otk_tensor g, otk_tensor weight, otk_tensor dsrc, float factor,
+                             int add, const otk_relu_back *mask, otk_stream stream)
+{
+    if (otk_conv_depthwise(c)) return otk_depthwise_data(math == OTK_FP16 ? OTK_F16 : OTK_F32, c, chips, n, g, weight, dsrc, factor, add, mask, stream);
     conv_args p = common(c, g, weight, dsrc);
-    p.from = c->out, p.to = c->in, p.factor = factor, p.add = add;
+    p.from = c->out, p.to = c->in, p.factor = factor, p.add = add, p.masked = mask != NULL;
+    if (mask) p.mask = *mask;
     p.from_group = c->out.c / c->groups, p.to_group = c->in.c / c->groups;
     p.k_channels = p.out_pad, p.columns = otk_channels(p.to_group);
     p.rows = n * c->in.h * c->in.w, p.K = c->kh * c->kw * p.k_channels, p.row_tiles = (int)ot_ceil(p.rows, 128);
-    return by_math<true>(math, p, chips, stream);
+    const int e = by_math<true>(math, p, chips, stream);
+    if (e || !mask || p.rows <= 0 || chips <= 0) return e;
+    return otk_relu_sums(mask, chips, (int)data_blocks(c, n, math == OTK_FP16), stream);
 }

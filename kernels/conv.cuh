@@ -17,6 +17,7 @@ __device__ __forceinline__ int64_t ot_packed(const otk_conv &c, bool depthwise, 
 extern "C" int otk_depthwise_forward(otk_type type, const otk_conv *c, int chips, int n, otk_tensor src, otk_tensor weight, otk_tensor dst,
                                      const otk_after *after, otk_stream stream);
 extern "C" int otk_depthwise_data(otk_type type, const otk_conv *c, int chips, int n, otk_tensor g, otk_tensor weight, otk_tensor dsrc,
-                                  float factor, int add, otk_stream stream);
+                                  float factor, int add, const otk_relu_back *mask, otk_stream stream);
+extern "C" int64_t otk_depthwise_blocks(otk_shape to, int n);
 
 #endif

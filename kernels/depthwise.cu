@@ -4,8 +4,8 @@
  * its window from the caches.  Bound by memory.  Weights are (ky, kx, channel).
  *
  *   1  one pixel a thread; time on a GPU not measured yet (bench/README.md) */
-#include "kernels/after.cuh"
 #include "kernels/conv.cuh"
+#include "kernels/mask.cuh"
 
 enum { THREADS = 128 };
 
@@ -16,14 +16,13 @@ struct depthwise_args {
     otk_tensor src, weight, dst;
     otk_after  after;
     float      factor;
-    int        add;
+    int        add, masked;
+    otk_relu_back mask;
 };
 
-template <class T, bool BACK> __global__ void __launch_bounds__(THREADS) depthwise_kernel1(depthwise_args p)
+/* Eight channels of one pixel. */
+template <class T, bool BACK> __device__ __forceinline__ void one_eight(const depthwise_args &p, int64_t e, int chip, int cp, int ch, ot_mask_sums *sums)
 {
-    const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;
-    if (e >= p.eights) return;
-    const int     chip = blockIdx.z, cp = otk_channels(p.to.c), ch = (int)(e % (cp / 8)) * 8;
     const int64_t pixel = e / (cp / 8);
     const int     x = (int)(pixel % p.to.w), y = (int)(pixel / p.to.w % p.to.h);
     const T      *src = (const T *)p.src.at + chip * p.src.stride + pixel / p.to.w / p.to.h * otk_image(p.from) + ch;
@@ -50,7 +49,20 @@ template <class T, bool BACK> __global__ void __launch_bounds__(THREADS) depthwi
     const ot_eight old = p.add ? ot_load8(dst) : ot_zero8();
 #pragma unroll
     for (int i = 0; i < 8; i++) sum.v[i] = fmaf(sum.v[i], p.factor, old.v[i]);
+    if (p.masked) ot_mask8<T>(sum, p.mask, ot_knobs_of(p.mask.knobs, chip), chip, ch, at, sums);
     ot_store8(dst, sum);
+}
+
+template <class T, bool BACK> __global__ void __launch_bounds__(THREADS) depthwise_kernel1(depthwise_args p)
+{
+    const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;
+    const int     chip = blockIdx.z, cp = otk_channels(p.to.c), ch = (int)(e % (cp / 8)) * 8;
+    ot_mask_sums  sums = {0.0, 0.0};
+    if (e < p.eights) one_eight<T, BACK>(p, e, chip, cp, ch, &sums);
+    if (BACK && p.masked) {
+        OT_SHARED(double, room, [THREADS]);
+        ot_mask_end<THREADS>(p.mask, sums, &room[0], chip, (int)gridDim.x, (int)blockIdx.x);
+    }
 }
 
 template <bool BACK> static int launch(otk_type type, depthwise_args p, int chips, int n, otk_stream stream)
@@ -70,12 +82,16 @@ extern "C" int otk_depthwise_forward(otk_type type, const otk_conv *c, int chips
 }
 
 extern "C" int otk_depthwise_data(otk_type type, const otk_conv *c, int chips, int n, otk_tensor g, otk_tensor weight, otk_tensor dsrc,
-                                  float factor, int add, otk_stream stream)
+                                  float factor, int add, const otk_relu_back *mask, otk_stream stream)
 {
     depthwise_args p = {};
-    p.c = *c, p.from = c->out, p.to = c->in, p.src = g, p.weight = weight, p.dst = dsrc, p.factor = factor, p.add = add;
-    return launch<true>(type, p, chips, n, stream);
+    p.c = *c, p.from = c->out, p.to = c->in, p.src = g, p.weight = weight, p.dst = dsrc, p.factor = factor, p.add = add, p.masked = mask != NULL;
+    if (mask) p.mask = *mask;
+    const int e = launch<true>(type, p, chips, n, stream);
+    return e || !mask || n <= 0 || chips <= 0 ? e : otk_relu_sums(mask, chips, (int)otk_depthwise_blocks(c->in, n), stream);
 }
+
+extern "C" int64_t otk_depthwise_blocks(otk_shape to, int n) { return ot_ceil(n * otk_image(to) / 8, THREADS); }
 
 extern "C" int otk_conv_depthwise(const otk_conv *c) { return c->groups > 1 && c->groups == c->in.c && c->groups == c->out.c; }
 

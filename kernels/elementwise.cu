@@ -4,8 +4,7 @@
  * second kernel adds them in order.  The number of blocks depends on the tensor alone.
  *
  *   1  as above; time on a GPU not measured yet (bench/README.md) */
-#include "kernels/after.cuh"
-#include "kernels/reduce.cuh"
+#include "kernels/mask.cuh"
 
 enum { THREADS = 256, EACH = 4 };          /* eights a thread does in sums */
 
@@ -31,27 +30,15 @@ template <class T> __global__ void __launch_bounds__(THREADS) relu_back_kernel1(
     OT_SHARED(double, room, [THREADS]);
     const int           chip = blockIdx.z, cp = otk_channels(s.c);
     const ot_chip_knobs k = ot_knobs_of(b.knobs, chip);
-    const T            *u = (const T *)b.u.at + chip * b.u.stride;
     T                  *g = (T *)b.g.at + chip * b.g.stride, *dres = b.dres.at ? (T *)b.dres.at + chip * b.dres.stride : NULL;
-    double              with_u = 0.0, alone = 0.0;
+    ot_mask_sums        sums = {0.0, 0.0};
+    otk_relu_back       unscaled = b;
+    unscaled.scale = NULL;                                /* what is added took no part in the scale */
     for (int j = 0; j < EACH; j++) {
         const int64_t e = (blockIdx.x * (int64_t)EACH + j) * THREADS + threadIdx.x;
         if (e >= eights) break;
         ot_eight m = ot_load8(g + e * 8);
-        if (k.there) {
-            const ot_eight v = ot_load8(u + e * 8);
-            float          a = 0.0f, c = 0.0f;
-#pragma unroll
-            for (int i = 0; i < 8; i++) {
-                const float held = v.v[i] * b.u_factor;
-                m.v[i] = ot_trelu_mask(m.v[i], held, k.clip);
-                a = fmaf(m.v[i], held, a);
-                c += m.v[i];
-                m.v[i] *= k.gain;
-            }
-            with_u += (double)a;
-            alone += (double)c;
-        }
+        if (k.there) ot_mask8<T>(m, unscaled, k, chip, 0, e * 8, &sums);
         if (dres) {
             ot_eight d = b.add_res ? ot_load8(dres + e * 8) : ot_zero8();
 #pragma unroll
@@ -65,14 +52,7 @@ template <class T> __global__ void __launch_bounds__(THREADS) relu_back_kernel1(
         }
         ot_store8(g + e * 8, m);
     }
-    if (!b.sums) return;
-    with_u = ot_block_sum<THREADS>(with_u, &room[0]);
-    alone = ot_block_sum<THREADS>(alone, &room[0]);
-    if (threadIdx.x == 0) {
-        double *partial = (double *)b.partial + ((int64_t)chip * blocks + blockIdx.x) * 2;
-        partial[0] = with_u;
-        partial[1] = alone;
-    }
+    ot_mask_end<THREADS>(b, sums, &room[0], chip, blocks, blockIdx.x);
 }
 
 /* One block a chip. */
@@ -107,7 +87,12 @@ extern "C" int otk_relu_back_run(otk_type type, otk_shape s, int chips, int n, c
     if (eights <= 0 || chips <= 0) return 0;
     const int e = ot_launch(type == OTK_F16 ? relu_back_kernel1<__half> : relu_back_kernel1<float>, dim3((unsigned)blocks, 1, (unsigned)chips), dim3(THREADS), 0,
                             (cudaStream_t)stream, s, eights, *b, blocks);
-    if (e || !b->sums) return e;
+    return e ? e : otk_relu_sums(b, chips, blocks, stream);
+}
+
+extern "C" int otk_relu_sums(const otk_relu_back *b, int chips, int blocks, otk_stream stream)
+{
+    if (!b->sums) return 0;
     return ot_launch(relu_sums_kernel1, dim3((unsigned)chips), dim3(THREADS), 0, (cudaStream_t)stream, *b, blocks);
 }
 

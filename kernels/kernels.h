@@ -55,9 +55,12 @@ int     otk_conv_depthwise(const otk_conv *c);                /* whether depthwi
 int otk_conv_pack(const otk_conv *c, otk_type type, float *onnx, void *packed, int back, otk_stream stream);
 int otk_conv_forward(otk_math math, const otk_conv *c, int chips, int n, otk_tensor src, otk_tensor weight, otk_tensor dst,
                      const otk_after *after, otk_stream stream);
-/* dsrc = factor * (conv^T g), or += with add. */
-int otk_conv_data(otk_math math, const otk_conv *c, int chips, int n, otk_tensor g, otk_tensor weight, otk_tensor dsrc, float factor,
-                  int add, otk_stream stream);
+/* dsrc = factor * (conv^T g), or += with add.  With `mask`, dsrc is complete after this and goes at once through the T-ReLU that made src,
+ * as otk_relu_back_run would do with it: mask->u is src, its g and dres are not used, its partial holds otk_conv_data_bytes. */
+struct otk_relu_back;
+int    otk_conv_data(otk_math math, const otk_conv *c, int chips, int n, otk_tensor g, otk_tensor weight, otk_tensor dsrc, float factor, int add,
+                     const struct otk_relu_back *mask, otk_stream stream);
+size_t otk_conv_data_bytes(const otk_conv *c, int chips, int n);
 /* Gradient of the weights in ONNX order, one chip, float tensors.  `partial`: otk_conv_gradient_bytes. */
 size_t otk_conv_gradient_bytes(const otk_conv *c, int n);
 int    otk_conv_gradient(const otk_conv *c, int n, const float *src, const float *g, float *dweight, void *partial, otk_stream stream);

@@ -77,6 +77,12 @@ typedef struct ot_step_back {
     int64_t      knob_stride;
     double      *sums;
     int64_t      sums_stride, sums_offset;
+    /* CONV, DENSE: dsrc is complete with this step, and src was made by the T-ReLU of step `mask_op`, which took no res: dsrc goes through
+     * it (and its batch norm) at once, with these knobs and sums; then that step is told `masked`, and its g is what comes before. */
+    void        *mask_op;
+    const float *mask_gains, *mask_offsets;
+    double      *mask_sums;
+    int          masked;
 } ot_step_back;
 
 /* What a backend adds that keeps many chips and the images in its own memory.  Calls only put work into the backend's queue, but for
@@ -112,6 +118,8 @@ typedef struct ot_many_i {
     /* A crossbar step's signed magnitudes (ONNX order) and step: kept by the op; then the cells of `chips` chips, maps and numbers in mem. */
     ot_status (*design)(void *ctx, void *op, const int32_t *q, double step, const ot_variation *var, uint32_t layer);
     ot_status (*draw)(void *ctx, void *op, int chips, const struct ot_cell_map *maps, const uint32_t *numbers);
+    /* Whether backward of the step can be given a mask_op. */
+    int (*masks)(void *ctx, void *op);
     /* A step's weights of chip `k`, in ONNX order. */
     ot_status (*weights)(void *ctx, void *op, int k, float *onnx);
     ot_status (*input)(void *ctx, void *dst, ot_shape s, int n, const ot_many_input *in);

@@ -57,6 +57,7 @@ ot_status   ot__cuda_backward(void *ctx, void *op, const void *src, const void *
 ot_status   ot__cuda_batch_statistics(void *ctx, void *op, float *mean, float *var);
 ot_status   ot__cuda_design(void *ctx, void *op, const int32_t *q, double step, const ot_variation *var, uint32_t layer);
 ot_status   ot__cuda_draw(void *ctx, void *op, int chips, const struct ot_cell_map *maps, const uint32_t *numbers);
+int         ot__cuda_masks(void *ctx, void *op);
 void        ot__cuda_scale(void *ctx, void *op, float src, float res, float dst);
 ot_status   ot__cuda_weights(void *ctx, void *op, int k, float *onnx);
 /* cuda_many.c */

@@ -137,7 +137,7 @@ static ot_status run(const bench *b, ot__cuda_pass pass, ot__cuda_way way)
         OT_CUDA(otk_conv_forward(b->math, q->conv, q->chips, q->tile, b->src, q->weight, b->dst, q->after, b->stream));
     } else if (pass == OT_PASS_DATA) {
         if (way != OT_WAY_OWN) return ot__cuda_lib_data(b->lib, way, q->conv, q->chips, q->tile, b->dst, q->weight, b->src, 1.0f, 0, b->workspace, b->bytes);
-        OT_CUDA(otk_conv_data(b->math, q->conv, q->chips, q->tile, b->dst, q->weight, b->src, 1.0f, 0, b->stream));
+        OT_CUDA(otk_conv_data(b->math, q->conv, q->chips, q->tile, b->dst, q->weight, b->src, 1.0f, 0, NULL, b->stream));
     } else {
         float *end = (float *)((char *)b->workspace + b->bytes);         /* open_bench left room for the result */
         if (way != OT_WAY_OWN) return ot__cuda_lib_gradient(b->lib, q->conv, q->tile, b->src.at, b->dst.at, end, b->workspace, b->bytes);

@@ -214,6 +214,7 @@ const ot_many_i ot__cuda_many = {
     .design = ot__cuda_design,
     .draw = ot__cuda_draw,
     .weights = ot__cuda_weights,
+    .masks = ot__cuda_masks,
     .input = input,
     .loss = loss,
     .get = get,

@@ -143,12 +143,12 @@ static ot_status forward(ot__cuda *c, ot__cuda_op *op, int chips, int n, otk_ten
     return OT_OK;
 }
 
-static ot_status data(ot__cuda *c, ot__cuda_op *op, int chips, int n, otk_tensor g, otk_tensor w, otk_tensor dsrc, int add, void *scratch)
+static ot_status data(ot__cuda *c, ot__cuda_op *op, int chips, int n, otk_tensor g, otk_tensor w, otk_tensor dsrc, int add, const otk_relu_back *mask, void *scratch)
 {
     const ot__cuda_way way = op->way[OT_PASS_DATA];
     if (way != OT_WAY_OWN)
-        return ot__cuda_lib_data(c->lib, way, &op->conv, way == OT_WAY_CUBLAS ? op->chips : chips, op->tile, g, w, dsrc, 1.0f, add, scratch, op->lib_bytes);
-    OT_CUDA(otk_conv_data(c->math, &op->conv, chips, n, g, w, dsrc, 1.0f, add, c->stream));
+        return ot__cuda_lib_data(c->lib, way, &op->conv, chips, op->tile, g, w, dsrc, 1.0f, add, scratch, op->lib_bytes);
+    OT_CUDA(otk_conv_data(c->math, &op->conv, chips, n, g, w, dsrc, 1.0f, add, mask, c->stream));
     return OT_OK;
 }
 
@@ -181,6 +181,7 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
     }
     lay_out(op, c, train, opt->chips > 0);
     if (opt->use != OT_PLAN_FORWARD) partial = otk_relu_back_bytes(ot__cuda_shape(step->out), chips, tile);
+    if (opt->use != OT_PLAN_FORWARD && op->crossbar && otk_conv_data_bytes(&op->conv, chips, tile) > partial) partial = otk_conv_data_bytes(&op->conv, chips, tile);
     if (train && op->crossbar && otk_conv_gradient_bytes(&op->conv, tile) > partial) partial = otk_conv_gradient_bytes(&op->conv, tile);
     op->tap_bytes = (size_t)tile * sizeof(float);
     st = op->crossbar ? choose(c, op, tile, opt->use) : OT_OK;
@@ -302,6 +303,22 @@ static ot_status behind(ot__cuda *c, ot__cuda_op *op, const void *dst, void *g, 
     return OT_OK;
 }
 
+/* The T-ReLU that made `src`, and the batch norm before it. */
+static otk_relu_back mask_of(const ot__cuda_op *made, const void *src, int64_t stride, void *scratch, const ot_step_back *back)
+{
+    const ot_step *s = &made->step;
+    return (otk_relu_back){.u = {(void *)src, stride}, .knobs = knobs_of(s, back->mask_gains, back->mask_offsets, back->knob_stride, 1, 0),
+                           .scale = s->affine && !s->batch ? made->scale : NULL, .sums = back->mask_sums, .sums_stride = back->sums_stride,
+                           .sums_offset = back->sums_offset, .factor = 1, .u_factor = 1 / made->dst_scale, .partial = scratch};
+}
+
+int ot__cuda_masks(void *ctx, void *vop)
+{
+    const ot__cuda_op *op = vop;
+    (void)ctx;
+    return op->crossbar && op->way[OT_PASS_DATA] == OT_WAY_OWN;
+}
+
 static ot_status conv_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, void *scratch, const ot_step_back *back)
 {
     const ot_step *s = &op->step;
@@ -315,8 +332,10 @@ static ot_status conv_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *
         OT_CUDA(otk_channel_sums(ot__cuda_shape(s->out), back->n, g, op->grad + op->weights, c->stream));
         OT_TRY(to_host(c, back->grad_bias, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
     }
-    if (dsrc) OT_TRY(data(c, op, back->chips ? back->chips : 1, back->n, gt, w, d, back->add_src, scratch));
-    return OT_OK;
+    if (!dsrc) return OT_OK;
+    otk_relu_back mask;
+    if (back->mask_op) mask = mask_of(back->mask_op, src, op->src_stride, scratch, back);
+    return data(c, op, back->chips ? back->chips : 1, back->n, gt, w, d, back->add_src, back->mask_op ? &mask : NULL, scratch);
 }
 
 static ot_status norm_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, const ot_step_back *back)
@@ -341,7 +360,7 @@ ot_status ot__cuda_backward(void *ctx, void *vop, const void *src, const void *d
         OT_CUDA(otk_channel_sums(shape, back->n, g, op->grad + op->weights, c->stream));
         OT_TRY(to_host(c, back->grad_beta, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
     }
-    OT_TRY(behind(c, op, dst, g, dres == dsrc ? NULL : dres, scratch, back));
+    if (!back->masked) OT_TRY(behind(c, op, dst, g, dres == dsrc ? NULL : dres, scratch, back));
     switch (s->kind) {
     case OT_STEP_CONV: case OT_STEP_DENSE: return conv_back(c, op, src, g, dsrc, scratch, back);
     case OT_STEP_AFFINE:

@@ -313,6 +313,8 @@ ot_status ot__fleet_many_calibrate(ot_fleet *f, ot_plan *exact, const ot_data *d
 
 /* --- tuning --- */
 
+enum { MASKED = 2 };                       /* of ot__tensor.written: the gradient has been through its T-ReLU */
+
 typedef struct adam {
     ot_many_adam  *state;
     const float   *knobs;
@@ -321,6 +323,17 @@ typedef struct adam {
     ot__images_on *on;
     int64_t        batch;
 } adam;
+
+/* The step that made tensor t, if its T-ReLU's backward may ride on step i's: i is t's first reader, so the last to add to its gradient. */
+static int mask_step(ot_fleet *f, int i, int t)
+{
+    const ot_plan *p = f->plan;
+    const int      made = p->tensors[t].producer;
+    if (made < 0 || !p->steps[made].relu || p->steps[made].res >= 0 || p->steps[made].kind == OT_STEP_ADD || !f->many->masks(p->be->ctx, p->ops[i])) return -1;
+    for (int k = 0; k < i; k++)
+        if (p->steps[k].src == t || p->steps[k].res == t) return -1;
+    return made;
+}
 
 static ot_status backward(ot_fleet *f, const adam *a, int n)
 {
@@ -336,7 +349,16 @@ static ot_status backward(ot_fleet *f, const adam *a, int n)
             back.offsets = back.gains + p->relus;
             back.sums = a->grad + s->relu->relu;
         }
+        back.masked = p->tensors[s->dst].written == MASKED;
         void *dsrc = ot__plan_operand(p, s->src, &back.add_src), *dres = ot__plan_operand(p, s->res, &back.add_res);
+        int   made = dsrc ? mask_step(f, i, s->src) : -1;
+        if (made >= 0) {
+            back.mask_op = p->ops[made];
+            back.mask_gains = a->knobs + p->steps[made].relu->relu;
+            back.mask_offsets = back.mask_gains + p->relus;
+            back.mask_sums = a->grad + p->steps[made].relu->relu;
+            p->tensors[s->src].written = MASKED;
+        }
         OT_TRY(p->be->i->backward(CTX, p->ops[i], ot__plan_tensor(p, s->src), ot__plan_tensor(p, s->dst), g, dsrc, dres, p->scratch, &back));
     }
     return OT_OK;

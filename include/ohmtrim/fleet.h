@@ -1,12 +1,15 @@
 /* fleet.h - many chips of one network at once: drawn, run, measured and tuned together.  Part of the plan stage.
  *
+ *     ot_backend *be;
+ *     ot_status   st = ot_backend_open(&be, "auto", NULL);
+ *     ot_variation    var = OT_VARIATION_INIT;
  *     ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
  *     opt.use = OT_PLAN_TUNE;
  *     opt.chips = 64;                                                   // in flight
  *     ot_fleet *fleet;
  *     uint32_t  numbers[64] = {0, 1, 2};                                // and so on
  *     int64_t   correct[64];
- *     ot_status st = ot_fleet_open(&fleet, be, net, &dev, &var, &opt);
+ *     st = ot_fleet_open(&fleet, be, net, &dev, &var, &opt);
  *     st = ot_fleet_draw(fleet, numbers, 64);
  *     st = ot_fleet_count(fleet, test, NULL, test->n, correct, NULL);
  *

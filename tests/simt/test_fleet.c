@@ -4,6 +4,7 @@
  * up and steep, so that chips differ. */
 #include "control.h"
 #include "nets.h"
+#include "plan/fleet.h"
 #include "trelu.h"
 
 #include <cuda_runtime_api.h>
@@ -187,6 +188,37 @@ TEST a_fleet_agrees_with_ref(const char *backend, int everything, double tol, do
         if (tol < 1e-4) ASSERT_EQ(want->correct[k], got->correct[k]);
     }
     ot_free(want), ot_free(got);
+    PASS();
+}
+
+/* Of the golden network's six T-ReLUs those without an addition before and a pool behind ride on the convolution that reads them. */
+TEST backward_of_relus_rides_on_convolutions(void)
+{
+    bench               b;
+    ot_many_adam_result result[1];
+    uint32_t            rows[2 * TILE] = {0};
+    int64_t             launches[3];
+    int                 relus = 0;
+    OK(bench_open(&b, "cuda", 1, 0));
+    OK(ot_fleet_draw(b.fleet, numbers, 1));
+    simt_blocks(SIMT_NO_BLOCKS);
+    for (int steps = 1; steps <= 2; steps++) {
+        launches[0] = simt_launches();
+        OK(ot__fleet_many_adam(b.fleet, b.data, rows, TILE, steps, 0.01, result));
+        launches[steps] = simt_launches() - launches[0];
+    }
+    simt_blocks(SIMT_ALL_BLOCKS);
+    const ot_plan *p = b.fleet->plan;
+    int64_t        least = 1 + p->n_steps + 2 + 1;        /* input, forward, loss and its sum, Adam */
+    for (int i = 0; i < p->n_steps; i++) {
+        least += ot__plan_grad(p, p->steps[i].dst) && ot__plan_grad(p, p->steps[i].src);      /* one kernel to the data where it is wanted ... */
+        least += p->steps[i].relu != NULL;                /* ... and the second stage of each T-ReLU's sums */
+        relus += p->steps[i].relu != NULL;
+    }
+    ASSERT_EQ(6, relus);
+    ASSERT(launches[2] - launches[1] >= least);
+    ASSERT(launches[2] - launches[1] < least + relus);    /* not a kernel of its own for every T-ReLU */
+    bench_close(&b);
     PASS();
 }
 
@@ -391,6 +423,7 @@ SUITE(test_fleet)
     RUN_TESTp(a_chip_gives_the_same_bits_in_any_fleet, "cuda:fp32+libs=*:libs,libs", 0);
     greatest_set_test_suffix("libs");
     RUN_TESTp(a_fleet_agrees_with_ref, "cuda:fp32+libs=*:libs,libs", 0, 1e-5, 1e-3);
+    RUN_TEST(backward_of_relus_rides_on_convolutions);
     RUN_TEST(halves_that_overflow_are_run_again_in_float);
     RUN_TESTp(calibrated_halves_hold_large_and_small_numbers, 20000.0f);
     RUN_TESTp(calibrated_halves_hold_large_and_small_numbers, 1e-3f);

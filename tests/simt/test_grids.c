@@ -121,7 +121,7 @@ TEST last_block_of_a_convolution_is_right(int layer, otk_math math)
     /* Backward to the data, by the same adjoint: <g, conv x> with g one element of the last pixel gives the weights back. */
     otk_tensor g = tensor(type, out), dsrc = tensor(type, in);
     device_put(type, chip_at(type, g, CHIPS - 1), out - otk_channels(c->out.c) + c->out.c - 1, 2);
-    ASSERT_EQ(0, otk_conv_data(math, c, CHIPS, n, g, w, dsrc, 0.5f, 0, NULL));
+    ASSERT_EQ(0, otk_conv_data(math, c, CHIPS, n, g, w, dsrc, 0.5f, 0, NULL, NULL));
     const int width = c->in.c / c->groups, y = (c->out.h - 1) * c->sh - c->pt, x = (c->out.w - 1) * c->sw - c->pl;
     for (int i = width > 8 ? width - 8 : 0; i < width; i++)
         for (int k = 0; k < c->kh * c->kw; k++) {
@@ -210,7 +210,7 @@ TEST every_grid_is_legal(int chips)
             const otk_adam  adam = {.L = 16};
             for (otk_math m = OTK_FP32; m <= OTK_FP16; m++) {
                 ASSERT_EQ(0, otk_conv_forward(m, c, chips, n, none, none, none, &after, NULL));
-                ASSERT_EQ(0, otk_conv_data(m, c, chips, n, none, none, none, 1, 0, NULL));
+                ASSERT_EQ(0, otk_conv_data(m, c, chips, n, none, none, none, 1, 0, NULL, NULL));
             }
             ASSERT_EQ(0, otk_conv_pack(c, OTK_F32, NULL, NULL, 0, NULL));
             ASSERT_EQ(0, otk_conv_gradient(c, n, NULL, NULL, NULL, NULL, NULL));

@@ -422,7 +422,7 @@ TEST nothing_to_do_is_no_launch(void)
     for (int k = 0; k < 2; k++) {
         const int chips = k, n = 1 - k;                     /* no chips, no images */
         ASSERT_EQ(0, otk_conv_forward(OTK_FP32, &c, chips, n, none, none, none, &after, NULL));
-        ASSERT_EQ(0, otk_conv_data(OTK_FP16, &c, chips, n, none, none, none, 1, 0, NULL));
+        ASSERT_EQ(0, otk_conv_data(OTK_FP16, &c, chips, n, none, none, none, 1, 0, NULL, NULL));
         ASSERT_EQ(0, otk_pointwise(OTK_F32, s, chips, n, none, none, &after, NULL));
         ASSERT_EQ(0, otk_add_to(OTK_F16, s, chips, n, none, none, 1, 0, NULL));
         ASSERT_EQ(0, otk_export(OTK_F32, s, chips, n, none, NULL, 1, NULL));

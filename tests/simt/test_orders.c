@@ -197,7 +197,7 @@ static void conv_data(trial *t)
     const otk_conv *c = &convs[t->row];
     const int       add = t->row % 2;
     otk_tensor      g = images(t, c->out, 3), w = weights(t, c, 4), dsrc = add ? images(t, c->in, 5) : room(t, c->in);
-    RUN(otk_conv_data(t->math, c, t->chips, N, g, w, dsrc, 0.5f, add, NULL));
+    RUN(otk_conv_data(t->math, c, t->chips, N, g, w, dsrc, 0.5f, add, NULL, NULL));
     keep(t, dsrc, c->in);
 }
 
