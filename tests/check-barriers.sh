@@ -11,8 +11,8 @@ p=0 f=0
 SIMT_SITES=$d/sites "$RUN" -s test_orders >"$d/log" 2>&1 || { echo "FAIL with all barriers there test_orders is red"; tail -n 20 "$d/log"; exit 1; }
 "$RACE" -s test_orders >"$d/log" 2>&1 || { echo "FAIL with all barriers there the race detector complains"; grep -a SUMMARY "$d/log"; exit 1; }
 sort -u -t: -k1,1 -k2,2n "$d/sites" >"$d/all"
-# A barrier that no row meets would never be skipped.
-n=$(grep -hE '^[^/]*__sync(threads|warp)\(\);' kernels/*.cu kernels/*.cuh | wc -l)
+# A barrier that no row meets would never be skipped.  nearest.cu and libs.cu have suites of their own, too slow under the race detector.
+n=$(grep -hE '^[^/]*__sync(threads|warp)\(\);' $(ls kernels/*.cu kernels/*.cuh | grep -vE '/(nearest|libs)\.cu$') | wc -l)
 printf '%-22s %-8s %s\n' barrier orders race
 while read -r site; do
     orders=green race=-
