@@ -1,11 +1,12 @@
 /* ohmtrim.h - all of ohmtrim: one header a stage, in the order data flows (each is the manual of its stage).
  *
- *     device -> network -> chip -> plan -> train -> test -> tune -> campaign -> report */
+ *     floor -> device -> network -> chip -> plan -> train -> test -> tune -> recipe -> campaign -> report */
 #ifndef OHMTRIM_H
 #define OHMTRIM_H
 
 #include "ohmtrim/base.h"
 #include "ohmtrim/array.h"
+#include "ohmtrim/floor.h"
 #include "ohmtrim/device.h"
 #include "ohmtrim/network.h"
 #include "ohmtrim/data.h"
@@ -14,6 +15,8 @@
 #include "ohmtrim/fleet.h"
 #include "ohmtrim/train.h"
 #include "ohmtrim/test.h"
+#include "ohmtrim/predictor.h"
+#include "ohmtrim/screen.h"
 #include "ohmtrim/tune.h"
 #include "ohmtrim/campaign.h"
 #include "ohmtrim/report.h"

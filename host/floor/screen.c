@@ -1,0 +1,55 @@
+/* screen.c - how far a signature lies from the normal ones: a robust Mahalanobis distance by forward substitution. */
+#include "floor/names.h"
+
+#include <math.h>
+
+/* Scores along the axes, then the logarithm of what they leave over. */
+static void project(const ot_screen *s, const double *x, double *rest, double *z)
+{
+    double left = 0;
+    for (int k = 0; k < s->p; k++) rest[k] = x[k] - s->mean[k];
+    for (int a = 0; a < s->q - 1; a++) {
+        const double *axis = s->axes + (int64_t)a * s->p;
+        double        score = 0;
+        for (int k = 0; k < s->p; k++) score += axis[k] * (x[k] - s->mean[k]);
+        for (int k = 0; k < s->p; k++) rest[k] -= score * axis[k];
+        z[a] = score;
+    }
+    for (int k = 0; k < s->p; k++) left += rest[k] * rest[k];
+    z[s->q - 1] = log(left + 1e-300);
+}
+
+double ot_screen_distance(const ot_screen *s, const double *x, double *work)
+{
+    double *z = work + s->p, d2 = 0;
+    if (s->kind == OT_SCREEN_PCA_MCD) project(s, x, work, z);
+    else
+        for (int k = 0; k < s->p; k++) z[k] = x[k];
+    for (int i = 0; i < s->q; i++) {                   /* z becomes L^-1 (z - centre) */
+        const double *row = s->factor + (int64_t)i * s->q;
+        double        v = z[i] - s->centre[i];
+        for (int j = 0; j < i; j++) v -= row[j] * z[j];
+        z[i] = v / row[i];
+        d2 += z[i] * z[i];
+    }
+    return d2;
+}
+
+int ot_screen_outlier(const ot_screen *s, double distance) { return !(distance <= s->threshold); }
+
+void ot_screen_free(ot_screen *s)
+{
+    ot_free(s->memory);
+    *s = (ot_screen){0};
+}
+
+static const char *const names[] = {"mrcd", "pca-mcd", "mcd"};
+const char *ot_screen_name(ot_screen_kind kind) { return ot__name_of(names, OT_SCREENS, (int)kind); }
+
+ot_status ot_screen_parse(ot_screen_kind *out, const char *name)
+{
+    int       i;
+    ot_status st = ot__name_parse(&i, names, OT_SCREENS, "screen", name);
+    if (st == OT_OK) *out = (ot_screen_kind)i;
+    return st;
+}

@@ -1,0 +1,50 @@
+/* predictor.h - learning to predict a chip's accuracy from its signature: MARS, gradient boosting, ridge.  Part of the test stage.
+ *
+ *     ot_features  f;
+ *     ot_predictor m;
+ *     st = ot_features_fit(&f, signatures, n, s);
+ *     x = ...                                                    // ot_features_apply on each row
+ *     st = ot_predictor_fit(&m, x, accuracy, n, f.p, NULL);
+ *     a_hat = ot_predictor_value(&m, x_new);                     // floor.h
+ *
+ * All arithmetic is double; a model does not depend on the number of threads.  Since 0.1. */
+#ifndef OHMTRIM_PREDICTOR_H
+#define OHMTRIM_PREDICTOR_H
+
+#include "ohmtrim/floor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Mean and sd (divisor n) of each number over n >= 2 signatures (n, s); those with sd < 1e-12 are left out (s - p of them).
+ * OT_E_DATA: a number that is not finite (names signature and number), or no number that varies. */
+ot_status ot_features_fit(ot_features *out, const float *signatures, int n, int s);
+
+typedef struct ot_predictor_options {
+    ot_predictor_kind kind;
+    int    degree;         /* MARS: most hinges a term, 1 or 2; 1 */
+    double penalty;        /* MARS: GCV's cost of a knot; < 0: 2 for degree 1, 3 for degree 2 (R earth's) */
+    int    max_terms;      /* MARS: of the forward pass; 0: min(200, max(20, 2 p)) + 1 */
+    double thresh;         /* MARS: least gain of R2 a forward step; 0.001 */
+    int    fast_k;         /* MARS: parents tried a step, 0: all; < 0: 0 for degree 1, 20 for degree 2 */
+    int    trees, depth;   /* boosting: 100, 3 */
+    double rate;           /* boosting: 0.1 */
+    double lambda;         /* ridge; < 0: by generalised cross-validation on a grid */
+    int    threads;        /* 0: one a core */
+} ot_predictor_options;
+ot_predictor_options ot_predictor_defaults(ot_predictor_kind kind);
+ot_status            ot_predictor_options_check(const ot_predictor_options *opt);
+
+/* x (n, p), y (n), n >= 3, p >= 1.  A constant y gives a constant model.  OT_E_DATA: a number that is not finite. */
+ot_status ot_predictor_fit(ot_predictor *out, const double *x, const double *y, int n, int p, const ot_predictor_options *opt);
+
+/* Cross-validation on signatures (features are fitted anew in each fold): folds drawn from the seed, predicted (n) out of fold. */
+typedef struct ot_cross_validation { double rmse, mean, sd, mae, r2; int folds; } ot_cross_validation;    /* of predicted - y; mae: mean |error| */
+ot_status ot_predictor_cross_validate(ot_cross_validation *out, double *predicted, const float *signatures, const double *y, int n, int s,
+                                      int folds, uint64_t seed, const ot_predictor_options *opt);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
