@@ -344,7 +344,7 @@ TEST learned_takes_the_nearest_member_of_the_nearest_medoids_cluster(int n, int 
         int          nearest = -1, chosen = -1;
         for (int k = 0; k < S; k++)
             asked[k] = k == 4 ? 123456.7f : (float)((k == 2 ? 1000 : 1) * (check_normal(&r) + (k == 0 ? 5 * check_uniform(&r) : 0)));
-        OK(ot_tune_learned(cb, asked, gain, offset, &nearest, &cost));
+        OK(ot_casebook_mend(cb, OT_MENDER_LEARNED, asked, gain, offset, &nearest, &cost));
         ASSERT_EQ(brute_force(signatures, n, S, clusters, asked, &chosen), nearest);
         ASSERT_EQ(chosen, ot_casebook_clusters(cb));
         ASSERT(gain[0] == gains[nearest * 2] && offset[1] == offsets[nearest * 2 + 1]);
@@ -367,7 +367,7 @@ TEST a_casebook_of_few_or_equal_rows_answers_with_the_lowest(void)
         OK(ot_casebook_make(&cb, same, gains, offsets, n, 2, 1, 0));
         ASSERT_EQ(2, ot_casebook_dropped(cb));
         ASSERT_EQ(1, ot_casebook_clusters(cb));
-        OK(ot_tune_learned(cb, asked, &gain, &offset, &nearest, &cost));
+        OK(ot_casebook_mend(cb, OT_MENDER_LEARNED, asked, &gain, &offset, &nearest, &cost));
         ASSERT(nearest == 0 && gain == 2);
         ot_casebook_free(cb);
     }
@@ -393,7 +393,7 @@ TEST a_casebook_refuses_what_is_not_usable(void)
     offsets[0] = 0;
     OK(ot_casebook_make(&cb, signatures, gains, offsets, 2, 2, 1, 0));
     signatures[1] = NAN;
-    FAILS(OT_E_DATA, "number 1 is nan", ot_tune_learned(cb, signatures, &gain, &offset, &nearest, &cost));
+    FAILS(OT_E_DATA, "number 1 is nan", ot_casebook_mend(cb, OT_MENDER_LEARNED, signatures, &gain, &offset, &nearest, &cost));
     ot_casebook_free(cb);
     PASS();
 }

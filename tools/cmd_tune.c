@@ -18,11 +18,11 @@ static const struct argp_option options[] = {
     {"minibatch", MINIBATCH, "N", 0, "images an Adam step (128)", 0},
     {"subset-frac", SUBSET_FRAC, "X", 0, "share of the training images that subset uses (0.1)", 0},
     {"images", IMAGES, "N", 0, "closed form: unlabelled images (100)", 0},
-    {"polish-steps", POLISH_STEPS, "N", 0, "closed-form-adam: Adam steps after the closed form", 0},
-    {"polish-images", POLISH_IMAGES, "N", 0, "closed-form-adam: labelled images of these steps", 0},
+    {"polish-steps", POLISH_STEPS, "N", 0, "closed-form-adam, learned-adam: Adam steps after the first knobs", 0},
+    {"polish-images", POLISH_IMAGES, "N", 0, "closed-form-adam, learned-adam: labelled images of these steps", 0},
     {"train-limit", TRAIN_LIMIT, "N", 0, "use only the first N training images (all)", 0},
-    {"casebook", CASEBOOK, "F.npz", 0, "for learned: signature, gain, offset, stimulus, as `campaign export --npz` writes them", 0},
-    {"clusters", CLUSTERS, "N", 0, "for learned: clusters of the casebook (0: 2..30 by silhouette)", 0},
+    {"casebook", CASEBOOK, "F.npz", 0, "for learned, nearest, knn, ridge, learned-adam: signature, gain, offset, stimulus, as `campaign export --npz` writes them", 0},
+    {"clusters", CLUSTERS, "N", 0, "for learned, learned-adam: clusters of the casebook (0: 2..30 by silhouette)", 0},
     {"tile", TILE, "N", 0, "images computed at once (128)", 0},
     {"knobs-out", KNOBS_OUT, "F.json", 0, "write gains and offsets (of the one tuner asked for)", 0},
     {0},
@@ -81,7 +81,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!a->network) argp_error(state, "a network is wanted: an ONNX file");
         if (!a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
-        if (a->asked[OT_TUNER_LEARNED] && !a->casebook) argp_error(state, "the learned tuner wants --casebook F.npz");
+        for (int t = 0; t < OT_TUNERS; t++)
+            if (a->asked[t] && ot_tuner_wants_casebook((ot_tuner)t) && !a->casebook)
+                argp_error(state, "the %s tuner wants --casebook F.npz", ot_tuner_name((ot_tuner)t));
         if (a->knobs_out && a->n_tuners != 1) argp_error(state, "--knobs-out wants one tuner, and %d were given", a->n_tuners);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -93,7 +95,9 @@ static const struct argp argp = {
     options, parse, "NET.onnx",
     "Tunes one chip's gains and offsets, and says how many test images are right before and after.\v"
     "exhaustive is Adam on all training images, subset the same on a tenth of them; closed-form matches mean and spread of each layer on "
-    "100 unlabelled images, closed-form-adam adds a few steps; learned takes the knobs of the most similar chip tuned before.  "
+    "100 unlabelled images, closed-form-adam adds a few steps, moments matches on the stimulus alone (that of the casebook, else ten random "
+    "test images); learned takes the knobs of the most similar chip tuned before by clusters, nearest by L1 distance, knn the mean of five, "
+    "ridge a linear function of the signature, learned-adam adds a few steps.  "
     "`images` counts the images run through the chip for tuning.\n\n"
     "Example:\n  ohmtrim tune models/mobilenet-s.onnx --data fashion-mnist --chip 3 --tuner closed-form,closed-form-adam",
     children, NULL, NULL};
@@ -184,6 +188,15 @@ done:
     return st;
 }
 
+/* As a campaign draws it. */
+static ot_status random_stimulus(bench *b, uint64_t seed)
+{
+    b->n_stimulus = b->test->n < 10 ? b->test->n : 10;
+    b->stimulus = ot_alloc((size_t)b->n_stimulus, sizeof *b->stimulus);
+    if (!b->stimulus) OT_NOMEM("stimulus", (size_t)b->n_stimulus * sizeof *b->stimulus);
+    return ot_stimulus_random(b->stimulus, b->n_stimulus, b->test, seed);
+}
+
 static ot_status accuracy(const bench *b, int limit, double *out)
 {
     int64_t correct;
@@ -203,7 +216,9 @@ static ot_status prepare(bench *b, const args *a)
     OT_TRY(ot_data_open(&b->test, c->data, OT_SPLIT_TEST, 0));        /* all: a casebook's stimulus may lie past --limit */
     OT_TRY(ot_data_check(b->test, b->net));
     OT_TRY(ot_data_open(&b->train, c->data, OT_SPLIT_TRAIN, a->train_limit));
-    if (a->asked[OT_TUNER_LEARNED]) OT_TRY(open_casebook(b, a->casebook, a->clusters));
+    if (a->casebook) OT_TRY(open_casebook(b, a->casebook, a->clusters));
+    if (a->asked[OT_TUNER_RIDGE]) OT_TRY(ot_casebook_fit_ridge(b->cb));
+    if (a->asked[OT_TUNER_MOMENTS] && !b->cb) OT_TRY(random_stimulus(b, c->variation.seed));
     OT_TRY(cli_open_device(c, &dev));
     OT_TRY(cli_open_backend(c, &b->be));
     how.use = OT_PLAN_TUNE;
@@ -220,6 +235,7 @@ static ot_status prepare(bench *b, const args *a)
     }
     OT_TRY(ot_plan_open(&b->plan, b->be, b->net, &how));
     OT_TRY(ot_tuning_open(&b->tuning, b->plan, b->train, &a->opt));
+    if (a->asked[OT_TUNER_MOMENTS]) OT_TRY(ot_tuning_set_stimulus(b->tuning, b->plan, b->test, b->stimulus, b->n_stimulus));
     OT_TRY(ot_chip_draw(&b->chip, b->net, &dev, &c->variation, (uint32_t)a->chip));
     OT_TRY(ot_plan_load(b->plan, b->chip));
     OT_TRY(ot_plan_set_knobs(b->plan, NULL, NULL));
@@ -264,7 +280,7 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
     double       after;
     int          nearest = -1;
     OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
-    if (t == OT_TUNER_LEARNED) cost.images_forward += b->n_stimulus;
+    if (ot_tuner_wants_casebook(t)) cost.images_forward += b->n_stimulus;
     OT_TRY(accuracy(b, a->common.limit, &after));
     if (cost.nan_restores)
         cli_say(&a->common, "%s: the loss was not finite %d times; the best knobs seen were brought back\n", ot_tuner_name(t), cost.nan_restores);

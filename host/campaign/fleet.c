@@ -44,7 +44,7 @@ static ot_status run_tuner(result *r, room *m, const campaign *c, ot_fleet *f, o
         tuned *u = &r[k].tuned[r[k].n_tuned++];
         u->tuner = t;
         u->cost = m->cost[k];
-        if (t == OT_TUNER_LEARNED) u->cost.images_forward += c->spec->stimulus_images;
+        if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->spec->stimulus_images;
         u->nearest = m->nearest[k] < 0 ? -1 : (int)c->casebook_chip[m->nearest[k]];
         u->correct = m->correct[k];
         memcpy(u->gain, m->gain + k * L, L * sizeof *u->gain);

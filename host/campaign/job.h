@@ -7,6 +7,14 @@
 
 #include <pthread.h>
 
+/* A stimulus as a data set of its own. */
+typedef struct stimulus {
+    int64_t id;
+    int     n_signature;                   /* S */
+    ot_data images;                        /* labels are of no use */
+    float  *ideal;                         /* (2 L) the ideal network's moments; NULL until it was asked */
+} stimulus;
+
 typedef struct campaign {
     const ot_campaign_spec *spec;
     const ot_campaign_how  *how;
@@ -17,6 +25,8 @@ typedef struct campaign {
     ot_casebook *casebook;                 /* NULL until it is finished and wanted */
     uint32_t    *casebook_chip;            /* its rows' chip numbers */
     uint32_t    *stimulus;                 /* (stimulus_images) of the test images */
+    stimulus    *stimuli;                  /* of the store, by number: (n_stimuli); read for the responses */
+    int          n_stimuli;
     int          n_signature, n_relus;
     size_t       n_bits;                   /* bytes of packed right answers */
     char         network_sha[65], train_sha[65], test_sha[65], device_sha[65];
@@ -28,10 +38,10 @@ typedef struct campaign {
     int64_t      run;                      /* run_info.id of this process */
 } campaign;
 
-typedef enum job_role { JOB_CASEBOOK, JOB_EVALUATE } job_role;
+typedef enum job_role { JOB_CASEBOOK, JOB_EVALUATE, JOB_RESPOND } job_role;
 typedef struct job {
     uint32_t chip;
-    unsigned tuners;                       /* bit t: tuner t is wanted */
+    unsigned tuners;                       /* bit t: tuner t is wanted; to respond: its knobs are there */
     int      fresh;                        /* nothing of it is stored yet */
 } job;
 
@@ -77,5 +87,17 @@ void      campaign__result_free(result *r);
 ot_status campaign__measure(result *r, const campaign *c, ot_plan *plan, ot_chip **chip, job j, job_role role);
 /* fleet.c: n chips with the same tuners at once; results in the order of jobs */
 ot_status campaign__measure_fleet(result *r, const campaign *c, ot_fleet *fleet, ot_chip **chip, const job *j, int n, job_role role);
+/* stimuli.c */
+ot_status campaign__read_stimuli(campaign *c);
+void      campaign__free_stimuli(campaign *c);
+/* respond.c: signatures and moments of chips with each set of knobs they have, for every stimulus */
+typedef struct response response;
+ot_status campaign__respond_jobs(job **out, int *n, campaign *c);
+ot_status campaign__respond_ideal(campaign *c, ot_plan *plan);       /* for the stimuli that lack it */
+ot_status campaign__response_make(response **out, const campaign *c, int chips);
+void      campaign__response_free(response *r);
+ot_status campaign__response_knobs(response *r, campaign *c, const job *j, int n);      /* from the store: under its mutex */
+ot_status campaign__respond(response *r, const campaign *c, ot_fleet *fleet);
+ot_status campaign__write_response(campaign *c, const response *r);  /* one transaction: under the mutex */
 
 #endif

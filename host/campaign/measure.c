@@ -47,7 +47,7 @@ static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chi
         tuned *u = &r->tuned[r->n_tuned];
         int nearest = -1;
         OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, r->signature, u->gain, u->offset, &nearest, &u->cost));
-        if (t == OT_TUNER_LEARNED) u->cost.images_forward += c->spec->stimulus_images;         /* its signature */
+        if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->spec->stimulus_images;         /* its signature */
         u->tuner = (ot_tuner)t;
         u->nearest = nearest < 0 ? -1 : (int)c->casebook_chip[nearest];
         OT_TRY(count(c, plan, &u->correct, u->bits));

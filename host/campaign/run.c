@@ -5,7 +5,8 @@
  * in it, in chip order, whatever order its chips were finished in.
  *
  *     casebook   chips 0..C-1       untuned accuracy, signature, exhaustive tuning
- *     evaluate   chips C..C+N-1     untuned accuracy, signature, every tuner of the spec */
+ *     evaluate   chips C..C+N-1     untuned accuracy, signature, every tuner of the spec
+ *     respond    all of them        signatures and moments that are missing: with knobs set, to stimuli added since (respond.c) */
 #include "base/fail.h"
 #include "base/progress.h"
 #include "campaign/job.h"
@@ -127,12 +128,45 @@ done:
     return st;
 }
 
+/* A thread that lets chips answer, `flight` at a time. */
+static ot_status respond(phase *p, ot_backend *be, int flight)
+{
+    campaign *c = p->c;
+    ot_fleet *fleet = NULL;
+    response *r = NULL;
+    const job *j;
+    int n;
+    ot_status st = OT_OK;
+    ot_plan_options opt = campaign__plan_options(c->spec);
+    opt.chips = flight;
+    OT_TRY_TO(done, st, campaign__response_make(&r, c, flight));
+    OT_TRY_TO(done, st, ot_fleet_open(&fleet, be, c->net, &c->dev, &c->spec->variation, &opt));
+    OT_TRY_TO(done, st, ot_fleet_calibrate(fleet, c->test));
+    while ((n = take(p, &j, flight)) > 0) {
+        pthread_mutex_lock(&p->mutex);
+        st = campaign__response_knobs(r, c, j, n);
+        pthread_mutex_unlock(&p->mutex);
+        if (st == OT_OK) st = campaign__respond(r, c, fleet);
+        if (st != OT_OK) break;
+        pthread_mutex_lock(&p->mutex);
+        if (p->st == OT_OK) st = campaign__write_response(c, r);
+        ot__progress_add(&p->progress, n, NULL);
+        pthread_mutex_unlock(&p->mutex);
+        if (st != OT_OK) break;
+    }
+done:
+    ot_fleet_free(fleet);
+    campaign__response_free(r);
+    return st;
+}
+
 static void *work(void *arg)
 {
     phase *p = arg;
     ot_backend *be = NULL;
     ot_status st = ot_backend_open(&be, p->c->backend, NULL);
-    if (st == OT_OK) st = p->c->fleet ? fleet_by_fleet(p, be) : chip_by_chip(p, be);
+    if (st == OT_OK && p->role == JOB_RESPOND) st = respond(p, be, p->c->fleet ? p->c->need.in_flight : 1);
+    else if (st == OT_OK) st = p->c->fleet ? fleet_by_fleet(p, be) : chip_by_chip(p, be);
     if (st != OT_OK) fail(p, st);
     ot_backend_close(be);
     return NULL;
@@ -140,10 +174,10 @@ static void *work(void *arg)
 
 static ot_status run_phase(campaign *c, job_role role)
 {
-    static const char *const names[] = {[JOB_CASEBOOK] = "casebook chips", [JOB_EVALUATE] = "evaluation chips"};
+    static const char *const names[] = {[JOB_CASEBOOK] = "casebook chips", [JOB_EVALUATE] = "evaluation chips", [JOB_RESPOND] = "chips to answer stimuli"};
     phase p = {.c = c, .role = role, .mutex = PTHREAD_MUTEX_INITIALIZER};
-    OT_TRY(campaign__jobs(&p.jobs, &p.n, c, role));
-    int all = role == JOB_CASEBOOK ? c->spec->casebook_chips : c->spec->chips;
+    OT_TRY(role == JOB_RESPOND ? campaign__respond_jobs(&p.jobs, &p.n, c) : campaign__jobs(&p.jobs, &p.n, c, role));
+    int all = role == JOB_CASEBOOK ? c->spec->casebook_chips : role == JOB_EVALUATE ? c->spec->chips : p.n;
     int flight = c->need.in_flight < p.n ? c->need.in_flight : p.n, threads = c->fleet && flight > 1 ? 1 : flight, started = 0;
     ot_status st = OT_OK;
     if (p.n) say(c, "%s: %d of %d to do, %d at a time", names[role], p.n, all, flight);
@@ -179,6 +213,8 @@ static ot_status prelude(campaign *c)
     OT_TRY_TO(done, st, ot_backend_open(&be, c->backend, NULL));
     OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
     OT_TRY_TO(done, st, ot_tuning_open(&c->tuning, plan, c->train, &c->spec->tune));
+    if (ot__spec_has_tuner(c->spec, OT_TUNER_MOMENTS))
+        OT_TRY_TO(done, st, ot_tuning_set_stimulus(c->tuning, plan, c->test, c->stimulus, c->spec->stimulus_images));
     OT_TRY_TO(done, st, ot__store_int(&have, c->store, 0, "SELECT count(*) FROM ideal", ""));
     if (have) goto done;
     if (!(bits = ot_alloc(c->n_bits, 1))) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %zu bytes", c->n_bits);
@@ -193,22 +229,42 @@ done:
     return st;
 }
 
+/* The ideal network's answers, then the chips'. */
+static ot_status run_responses(campaign *c)
+{
+    ot_backend *be = NULL;
+    ot_plan *plan = NULL;
+    ot_status st = OT_OK;
+    ot_plan_options opt = campaign__plan_options(c->spec);
+    OT_TRY_TO(done, st, campaign__read_stimuli(c));
+    OT_TRY_TO(done, st, ot_backend_open(&be, c->backend, NULL));
+    OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
+    OT_TRY_TO(done, st, campaign__respond_ideal(c, plan));
+done:
+    ot_plan_free(plan);
+    ot_backend_close(be);
+    return st == OT_OK ? run_phase(c, JOB_RESPOND) : st;
+}
+
 static ot_status run_phases(campaign *c)
 {
     const ot_campaign_spec *s = c->spec;
     int64_t have;
     OT_TRY(prelude(c));
     if (c->how->phase != OT_PHASE_EVALUATE) OT_TRY(run_phase(c, JOB_CASEBOOK));
-    if (c->how->phase == OT_PHASE_CASEBOOK) return OT_OK;
-    if (s->chips > 0 && ot__spec_has_tuner(s, OT_TUNER_LEARNED)) {
+    if (c->how->phase == OT_PHASE_CASEBOOK) return run_responses(c);
+    ot_tuner looks = ot__spec_casebook_tuner(s);
+    if (s->chips > 0 && looks < OT_TUNERS) {
         OT_TRY(ot__store_int(&have, c->store, 0, "SELECT count(*) FROM chip WHERE role = 'casebook'", ""));
         if (have < s->casebook_chips)
-            OT_FAIL(OT_E_MISMATCH, "%s: the casebook has %lld of %d chips, want all before the learned tuner runs (--phase casebook)",
-                    ot__store_path(c->store), (long long)have, s->casebook_chips);
+            OT_FAIL(OT_E_MISMATCH, "%s: the casebook has %lld of %d chips, want all before the %s tuner runs (--phase casebook)",
+                    ot__store_path(c->store), (long long)have, s->casebook_chips, ot_tuner_name(looks));
         OT_TRY(campaign__read_casebook(c));
+        if (ot__spec_has_tuner(s, OT_TUNER_RIDGE)) OT_TRY(ot_casebook_fit_ridge(c->casebook));
         say(c, "casebook: %d clusters", ot_casebook_clusters(c->casebook));
     }
-    return run_phase(c, JOB_EVALUATE);
+    OT_TRY(run_phase(c, JOB_EVALUATE));
+    return run_responses(c);
 }
 
 /* What is done stays; the run that goes on has a row of its own in run_info, which says where each chip was measured. */

@@ -1,6 +1,6 @@
 /* schema.c - the tables and views of a campaign (docs/campaign.md explains them with queries).
  *
- * A change here is a new OT_STORE_VERSION.  Knobs are named by the tuner that set them, or 'untuned'.  Blobs are little endian float32,
+ * A change here is a new OT_STORE_VERSION; ot__store_additions makes version 1's tables those of version 2.  Knobs are named by the tuner that set them, or 'untuned'.  Blobs are little endian float32,
  * or packed bits: bit i % 8 of byte i / 8 is test image i. */
 #include "campaign/store.h"
 
@@ -30,5 +30,17 @@ const char ot__store_schema[] =
     "CREATE VIEW tuner_cost AS SELECT t.tuner, c.role, count(*) AS chips, avg(t.seconds) AS seconds, avg(t.images_forward) AS images,"
     " avg(t.images_backward) AS images_backward FROM tuning t JOIN chip c ON c.number = t.chip GROUP BY t.tuner, c.role;"
     "CREATE VIEW progress AS SELECT role, count(*) AS done, count(failure) AS failed FROM chip GROUP BY role;"
-    "PRAGMA application_id = 1332243789;"           /* "OhmM" */
-    "PRAGMA user_version = 1;";
+    "PRAGMA application_id = 1332243789;";          /* "OhmM" */
+
+/* Version 2: stimuli beside the random one (0), of which those that are not plain test images have pixels (C, H, W); what each chip
+ * answers to each with each set of knobs: its signature, and the moments (2 L): mean of each T-ReLU's input, then its spread.  Knobs
+ * 'matching': each T-ReLU's knobs are set by its moments before the next layer runs (the tuner `moments`).  The ideal network's answers. */
+const char ot__store_additions[] =
+    "CREATE TABLE stimulus_set (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, source TEXT NOT NULL);"
+    "INSERT INTO stimulus_set VALUES (0, 'random', 'test images balanced over the classes, drawn from the seed');"
+    "CREATE TABLE stimulus_image (id INTEGER NOT NULL, position INTEGER NOT NULL, pixels BLOB NOT NULL, what TEXT NOT NULL,"
+    " PRIMARY KEY (id, position));"
+    "CREATE TABLE moments (chip INTEGER NOT NULL REFERENCES chip, stimulus INTEGER NOT NULL, knobs TEXT NOT NULL, value BLOB NOT NULL,"
+    " PRIMARY KEY (chip, stimulus, knobs));"
+    "CREATE TABLE ideal_response (stimulus INTEGER PRIMARY KEY, signature BLOB NOT NULL, moments BLOB NOT NULL);"
+    "PRAGMA user_version = 2;";

@@ -150,6 +150,7 @@ ot_status campaign__hash(campaign *c)
 void campaign__close(campaign *c)
 {
     ot__store_close(c->store);
+    campaign__free_stimuli(c);
     ot_casebook_free(c->casebook);
     ot_tuning_free(c->tuning);
     ot_free(c->casebook_chip);

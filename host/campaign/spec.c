@@ -55,8 +55,8 @@ const spec_key *ot__spec_key(int i) { return &keys[i]; }
 void ot_campaign_spec_defaults(ot_campaign_spec *spec)
 {
     *spec = (ot_campaign_spec){.device_model = "r1", .variation = OT_VARIATION_INIT, .casebook_chips = 100, .chips = 100,
-                               .stimulus_images = 10, .n_tuners = OT_TUNERS, .tune = ot_tune_defaults(), .tile = 128, .backend = "auto"};
-    for (int i = 0; i < OT_TUNERS; i++) spec->tuners[i] = (ot_tuner)i;
+                               .stimulus_images = 10, .n_tuners = OT_TUNERS_USUAL, .tune = ot_tune_defaults(), .tile = 128, .backend = "auto"};
+    for (int i = 0; i < OT_TUNERS_USUAL; i++) spec->tuners[i] = (ot_tuner)i;
     spec->tune.seed = spec->variation.seed;
 }
 
@@ -65,6 +65,13 @@ int ot__spec_has_tuner(const ot_campaign_spec *spec, ot_tuner t)
     for (int i = 0; i < spec->n_tuners; i++)
         if (spec->tuners[i] == t) return 1;
     return 0;
+}
+
+ot_tuner ot__spec_casebook_tuner(const ot_campaign_spec *spec)
+{
+    for (int i = 0; i < spec->n_tuners; i++)
+        if (ot_tuner_wants_casebook(spec->tuners[i])) return spec->tuners[i];
+    return OT_TUNERS;
 }
 
 /* Strictly: what is not one whole value of the key's type and range is refused. */
@@ -136,8 +143,9 @@ ot_status ot_campaign_spec_check(const ot_campaign_spec *spec)
     if (!spec->network[0]) OT_FAIL(OT_E_RANGE, "network is missing, want an ONNX file");
     if (!spec->data[0]) OT_FAIL(OT_E_RANGE, "data is missing, want a data set such as fashion-mnist");
     if (spec->casebook_chips + spec->chips < 1) OT_FAIL(OT_E_RANGE, "casebook_chips and chips are both 0, want a chip at least");
-    if (spec->chips > 0 && ot__spec_has_tuner(spec, OT_TUNER_LEARNED) && spec->casebook_chips < 2)
-        OT_FAIL(OT_E_RANGE, "casebook_chips = %d, want 2 or more: the tuner 'learned' looks in the casebook", spec->casebook_chips);
+    ot_tuner looks = ot__spec_casebook_tuner(spec);
+    if (spec->chips > 0 && looks < OT_TUNERS && spec->casebook_chips < 2)
+        OT_FAIL(OT_E_RANGE, "casebook_chips = %d, want 2 or more: the tuner '%s' looks in the casebook", spec->casebook_chips, ot_tuner_name(looks));
     OT_TRY(ot_variation_check(&spec->variation));
     return ot_tune_check(&spec->tune);
 }

@@ -23,5 +23,7 @@ int             ot__spec_keys(void);
 const spec_key *ot__spec_key(int i);
 void            ot__spec_value(char out[SPEC_VALUE], const ot_campaign_spec *spec, const spec_key *k);
 int             ot__spec_has_tuner(const ot_campaign_spec *spec, ot_tuner t);
+/* The first tuner of the spec that looks in the casebook; OT_TUNERS if none does. */
+ot_tuner        ot__spec_casebook_tuner(const ot_campaign_spec *spec);
 
 #endif

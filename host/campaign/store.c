@@ -24,11 +24,12 @@ struct ot_store {
     sqlite3 *db;
     char     path[4096];
     ot_lock  lock;
-    int      writes;
+    int      writes, version;
 };
 
 sqlite3    *ot__store_db(ot_store *s) { return s->db; }
 const char *ot__store_path(const ot_store *s) { return s->path; }
+int         ot__store_version(const ot_store *s) { return s->version; }
 
 ot_status ot__store_fail(ot_store *s)
 {
@@ -176,6 +177,7 @@ static ot_status check(ot_store *s, int *is_new)
         OT_FAIL(OT_E_VERSION, "%s: tables of version %lld, want at most %d: the file is newer than this ohmtrim", s->path, (long long)version,
                 OT_STORE_VERSION);
     if (version < 1) OT_FAIL(OT_E_FORMAT, "%s: tables of version %lld, want 1..%d", s->path, (long long)version, OT_STORE_VERSION);
+    s->version = (int)version;
     sqlite3_stmt *stmt;
     int more;
     OT_TRY(ot__store_ask(&stmt, s, "PRAGMA quick_check(1)", ""));
@@ -244,9 +246,12 @@ static ot_status prepare(ot_store *s, int durable, int *is_new, const char **war
     OT_TRY(run_text(s, network ? "PRAGMA journal_mode = TRUNCATE" : "PRAGMA journal_mode = WAL"));
     OT_TRY(run_text(s, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
     OT_TRY(run_text(s, "PRAGMA foreign_keys = ON"));
-    if (!*is_new) return OT_OK;
+    if (!*is_new && s->version == OT_STORE_VERSION) return OT_OK;
     OT_TRY(ot__store_begin(s));
-    return ot__store_end(s, run_text(s, ot__store_schema));
+    ot_status st = *is_new ? run_text(s, ot__store_schema) : OT_OK;
+    if (st == OT_OK) st = run_text(s, ot__store_additions);
+    s->version = OT_STORE_VERSION;
+    return ot__store_end(s, st);
 }
 
 ot_status ot__store_open_write(ot_store **out, const char *path, int durable, int *is_new, const char **warning)

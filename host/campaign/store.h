@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-enum { OT_STORE_VERSION = 1 };                 /* PRAGMA user_version: of the tables in schema.c */
+enum { OT_STORE_VERSION = 2 };                 /* PRAGMA user_version: of the tables in schema.c */
 
 typedef struct ot_store ot_store;
 
@@ -16,6 +16,7 @@ ot_status ot__store_open(ot_store **out, const char *path);
  * sentence where the file lies on a network file system, else NULL. */
 ot_status ot__store_open_write(ot_store **out, const char *path, int durable, int *is_new, const char **warning);
 void      ot__store_close(ot_store *s);        /* NULL is fine */
+int         ot__store_version(const ot_store *s);      /* of the file: an old one is only brought up to date to be written */
 sqlite3    *ot__store_db(ot_store *s);
 const char *ot__store_path(const ot_store *s);
 
@@ -40,6 +41,6 @@ ot_status ot__store_end(ot_store *s, ot_status st);      /* commits if st is OT_
 /* The stored spec; keys that are not there keep their defaults. */
 ot_status ot__store_spec(ot_campaign_spec *spec, ot_store *s);
 
-extern const char ot__store_schema[];          /* schema.c */
+extern const char ot__store_schema[], ot__store_additions[];            /* schema.c: version 1, and what version 2 adds */
 
 #endif

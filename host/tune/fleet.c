@@ -93,33 +93,31 @@ static ot_status adam(const ot_tuning *t, int list, int64_t steps, ot_fleet *f, 
     return ot_fleet_set_knobs(f, gain, offset);
 }
 
-typedef struct matching { const ot_tuning *t; ot_tune_cost *cost; } matching;
+typedef struct matching { const double *mean, *sd; ot_tune_cost *cost; } matching;
 
 static ot_status match(void *user, int chip, int relu, double mean, double sd, float *gain, float *offset)
 {
     const matching *m = user;
-    ot__match(m->t->mean[relu], m->t->sd[relu], mean, sd, gain, offset, &m->cost[chip]);
+    ot__match(m->mean[relu], m->sd[relu], mean, sd, gain, offset, &m->cost[chip]);
     return OT_OK;
 }
 
-static ot_status closed_form(const ot_tuning *t, ot_fleet *f, float *gain, float *offset, ot_tune_cost *cost)
+static ot_status closed_form(ot_fleet *f, const ot_data *data, const uint32_t *index, int n, const double *mean, const double *sd, float *gain, float *offset,
+                             ot_tune_cost *cost)
 {
-    matching m = {t, cost};
+    matching m = {mean, sd, cost};
     OT_TRY(ot_fleet_set_knobs(f, NULL, NULL));
-    OT_TRY(ot_fleet_moments(f, t->train, t->index[MATCH], (int)t->n[MATCH], match, &m));
-    for (int k = 0; k < f->n; k++) cost[k].images_forward += t->n[MATCH];
+    OT_TRY(ot_fleet_moments(f, data, index, n, match, &m));
+    for (int k = 0; k < f->n; k++) cost[k].images_forward += n;
     knobs_out(f, gain, offset);
     return OT_OK;
 }
 
-static ot_status learned(ot_fleet *f, const ot_casebook *cb, const float *signatures, float *gain, float *offset, int *nearest, ot_tune_cost *cost)
+static ot_status from_casebook(ot_fleet *f, const ot_casebook *cb, ot_mender how, const float *signatures, float *gain, float *offset, int *nearest, ot_tune_cost *cost)
 {
-    const size_t L = (size_t)f->plan->relus;
-    if (!cb || !signatures) OT_FAIL(OT_E_USAGE, "the learned tuner wants a casebook and the chips' signatures");
-    if (ot_casebook_relus(cb) != f->plan->relus)
-        OT_FAIL(OT_E_SHAPE, "the casebook has %d knob pairs a chip, the network %d", ot_casebook_relus(cb), f->plan->relus);
+    const size_t L = (size_t)f->plan->relus, S = (size_t)ot_casebook_signature_length(cb);
     for (size_t k = 0; k < (size_t)f->n; k++)
-        OT_TRY(ot_tune_learned(cb, signatures + k * (size_t)ot_casebook_signature_length(cb), gain + k * L, offset + k * L, nearest ? &nearest[k] : NULL, &cost[k]));
+        OT_TRY(ot_casebook_mend(cb, how, signatures + k * S, gain + k * L, offset + k * L, nearest ? &nearest[k] : NULL, &cost[k]));
     return ot_fleet_set_knobs(f, gain, offset);
 }
 
@@ -130,19 +128,16 @@ ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *f, c
     ot_status    st = OT_OK;
     if (f->n < 1) OT_FAIL(OT_E_RANGE, "the fleet has no chips yet: draw some");
     if (f->plan->relus != t->relus) OT_FAIL(OT_E_SHAPE, "the fleet has %d knob pairs, the tuning was opened for %d", f->plan->relus, t->relus);
+    OT_TRY(ot__tuning_may(t, tuner, cb, signatures));
     for (size_t i = 0; i < (size_t)f->n * (size_t)t->relus; i++) gain[i] = 1, offset[i] = 0;
     for (int k = 0; k < f->n; k++) cost[k] = (ot_tune_cost){0};
-    switch (tuner) {
-    case OT_TUNER_EXHAUSTIVE: st = adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), f, gain, offset, cost); break;
-    case OT_TUNER_SUBSET: st = adam(t, SUBSET, ot_tune_steps(&t->opt, t->n[SUBSET]), f, gain, offset, cost); break;
-    case OT_TUNER_LEARNED: st = learned(f, cb, signatures, gain, offset, nearest, cost); break;
-    case OT_TUNER_CLOSED_FORM: st = closed_form(t, f, gain, offset, cost); break;
-    case OT_TUNER_CLOSED_FORM_ADAM:
-        st = closed_form(t, f, gain, offset, cost);
-        if (st == OT_OK) st = adam(t, POLISH, t->opt.polish_steps, f, gain, offset, cost);
-        break;
-    default: OT_FAIL(OT_E_RANGE, "tuner number %d, want 0..%d", (int)tuner, OT_TUNERS - 1);
-    }
+    if (ot_tuner_wants_casebook(tuner)) st = from_casebook(f, cb, ot__mender_of(tuner), signatures, gain, offset, nearest, cost);
+    if (tuner == OT_TUNER_CLOSED_FORM || tuner == OT_TUNER_CLOSED_FORM_ADAM)
+        st = closed_form(f, t->train, t->index[MATCH], (int)t->n[MATCH], t->mean, t->sd, gain, offset, cost);
+    if (tuner == OT_TUNER_MOMENTS) st = closed_form(f, t->stimulus_of, t->stimulus, t->n_stimulus, t->stimulus_mean, t->stimulus_sd, gain, offset, cost);
+    if (st == OT_OK && (tuner == OT_TUNER_CLOSED_FORM_ADAM || tuner == OT_TUNER_LEARNED_ADAM)) st = adam(t, POLISH, t->opt.polish_steps, f, gain, offset, cost);
+    if (tuner == OT_TUNER_EXHAUSTIVE) st = adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), f, gain, offset, cost);
+    if (tuner == OT_TUNER_SUBSET) st = adam(t, SUBSET, ot_tune_steps(&t->opt, t->n[SUBSET]), f, gain, offset, cost);
     for (int k = 0; k < f->n; k++) cost[k].seconds = (ot__seconds() - start) / f->n;
     return st;
 }

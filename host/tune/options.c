@@ -1,26 +1,34 @@
 /* options.c - the tuners' names, their settings and the defaults that docs/tuning.md's sweep found. */
 #include "ohmtrim/tune.h"
 #include "base/fail.h"
+#include "floor/names.h"
 
 #include <math.h>
-#include <string.h>
 
 static const char *const names[OT_TUNERS] = {
     [OT_TUNER_EXHAUSTIVE] = "exhaustive",   [OT_TUNER_SUBSET] = "subset",
     [OT_TUNER_LEARNED] = "learned",         [OT_TUNER_CLOSED_FORM] = "closed-form",
     [OT_TUNER_CLOSED_FORM_ADAM] = "closed-form-adam",
+    [OT_TUNER_NEAREST] = "nearest",         [OT_TUNER_KNN] = "knn",
+    [OT_TUNER_RIDGE] = "ridge",             [OT_TUNER_LEARNED_ADAM] = "learned-adam",
+    [OT_TUNER_MOMENTS] = "moments",
 };
 
-const char *ot_tuner_name(ot_tuner t) { return (unsigned)t < OT_TUNERS ? names[t] : "?"; }
+const char *ot_tuner_name(ot_tuner t) { return ot__name_of(names, OT_TUNERS, (int)t); }
+
+int ot_tuner_wants_casebook(ot_tuner t)
+{
+    return t == OT_TUNER_LEARNED || t == OT_TUNER_NEAREST || t == OT_TUNER_KNN || t == OT_TUNER_RIDGE || t == OT_TUNER_LEARNED_ADAM;
+}
+
+int ot_tuner_wants_stimulus(ot_tuner t) { return t == OT_TUNER_MOMENTS || ot_tuner_wants_casebook(t); }
 
 ot_status ot_tuner_parse(ot_tuner *out, const char *name)
 {
-    for (int t = 0; t < OT_TUNERS; t++)
-        if (!strcmp(name, names[t])) {
-            *out = (ot_tuner)t;
-            return OT_OK;
-        }
-    OT_FAIL(OT_E_USAGE, "tuner '%s', want exhaustive, subset, learned, closed-form or closed-form-adam", name);
+    int       i;
+    ot_status st = ot__name_parse(&i, names, OT_TUNERS, "tuner", name);
+    if (st == OT_OK) *out = (ot_tuner)i;
+    return st;
 }
 
 ot_tune_options ot_tune_defaults(void)

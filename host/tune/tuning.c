@@ -5,9 +5,14 @@
 #include "base/fail.h"
 #include "test/shuffle.h"
 
+#include <string.h>
+
 void ot_tuning_free(ot_tuning *t)
 {
     if (!t) return;
+    ot_free(t->stimulus_sd);
+    ot_free(t->stimulus_mean);
+    ot_free(t->stimulus);
     ot_free(t->sd);
     ot_free(t->mean);
     for (int i = 0; i < 4; i++) ot_free(t->index[i]);
@@ -56,6 +61,47 @@ done:
     return OT_OK;
 }
 
+ot_status ot_tuning_set_stimulus(ot_tuning *t, ot_plan *plan, const ot_data *data, const uint32_t *index, int k)
+{
+    uint32_t *copy = ot_alloc((size_t)k, sizeof *copy);
+    double   *mean = ot_alloc((size_t)t->relus, sizeof *mean), *sd = ot_alloc((size_t)t->relus, sizeof *sd);
+    ot_status st = OT_OK;
+    if (!copy || !mean || !sd) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for a stimulus of %d images", k);
+    memcpy(copy, index, (size_t)k * sizeof *copy);
+    st = ot_tune_targets(mean, sd, plan, data, copy, k);
+done:
+    if (st != OT_OK) {
+        ot_free(sd), ot_free(mean), ot_free(copy);
+        return st;
+    }
+    ot_free(t->stimulus_sd), ot_free(t->stimulus_mean), ot_free(t->stimulus);
+    t->stimulus_of = data, t->stimulus = copy, t->n_stimulus = k;
+    t->stimulus_mean = mean, t->stimulus_sd = sd;
+    return OT_OK;
+}
+
+ot_mender ot__mender_of(ot_tuner t)
+{
+    switch (t) {
+    case OT_TUNER_NEAREST: return OT_MENDER_NEAREST;
+    case OT_TUNER_KNN: return OT_MENDER_KNN;
+    case OT_TUNER_RIDGE: return OT_MENDER_RIDGE;
+    case OT_TUNER_MOMENTS: return OT_MENDER_MOMENTS;
+    default: return OT_MENDER_LEARNED;
+    }
+}
+
+ot_status ot__tuning_may(const ot_tuning *t, ot_tuner tuner, const ot_casebook *cb, const float *signature)
+{
+    if (tuner < 0 || tuner >= OT_TUNERS) OT_FAIL(OT_E_RANGE, "tuner number %d, want 0..%d", (int)tuner, OT_TUNERS - 1);
+    if (tuner == OT_TUNER_MOMENTS && !t->stimulus) OT_FAIL(OT_E_USAGE, "the tuner moments wants a stimulus");
+    if (!ot_tuner_wants_casebook(tuner)) return OT_OK;
+    if (!cb || !signature) OT_FAIL(OT_E_USAGE, "the tuner %s wants a casebook and the chip's signature", ot_tuner_name(tuner));
+    if (ot_casebook_relus(cb) != t->relus)
+        OT_FAIL(OT_E_SHAPE, "the casebook has %d knob pairs a chip, the network %d", ot_casebook_relus(cb), t->relus);
+    return OT_OK;
+}
+
 static ot_status adam(const ot_tuning *t, int list, int64_t steps, ot_plan *plan, float *gain, float *offset, ot_tune_cost *cost)
 {
     return ot_tune_adam(plan, t->train, t->index[list], t->n[list], &t->opt, steps, gain, offset, cost);
@@ -72,24 +118,24 @@ ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const
     *cost = (ot_tune_cost){0};
     if (ot_plan_relus(plan) != t->relus)
         OT_FAIL(OT_E_SHAPE, "the plan has %d knob pairs, the tuning was opened for %d", ot_plan_relus(plan), t->relus);
+    OT_TRY(ot__tuning_may(t, tuner, cb, signature));
     for (int l = 0; l < t->relus; l++) {
         gain[l] = 1;
         offset[l] = 0;
     }
+    if (ot_tuner_wants_casebook(tuner)) {
+        OT_TRY(ot_casebook_mend(cb, ot__mender_of(tuner), signature, gain, offset, nearest, cost));
+        OT_TRY(ot_plan_set_knobs(plan, gain, offset));
+        return tuner == OT_TUNER_LEARNED_ADAM ? adam(t, POLISH, t->opt.polish_steps, plan, gain, offset, cost) : OT_OK;
+    }
     switch (tuner) {
     case OT_TUNER_EXHAUSTIVE: return adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), plan, gain, offset, cost);
     case OT_TUNER_SUBSET: return adam(t, SUBSET, ot_tune_steps(&t->opt, t->n[SUBSET]), plan, gain, offset, cost);
-    case OT_TUNER_LEARNED:
-        if (!cb || !signature) OT_FAIL(OT_E_USAGE, "the learned tuner wants a casebook and the chip's signature");
-        if (ot_casebook_relus(cb) != t->relus)
-            OT_FAIL(OT_E_SHAPE, "the casebook has %d knob pairs a chip, the network %d", ot_casebook_relus(cb), t->relus);
-        OT_TRY(ot_tune_learned(cb, signature, gain, offset, nearest, cost));
-        return ot_plan_set_knobs(plan, gain, offset);
     case OT_TUNER_CLOSED_FORM: return closed_form(t, plan, gain, offset, cost);
     case OT_TUNER_CLOSED_FORM_ADAM:
         OT_TRY(closed_form(t, plan, gain, offset, cost));
         return adam(t, POLISH, t->opt.polish_steps, plan, gain, offset, cost);
-    case OT_TUNERS: break;
+    default:
+        return ot_tune_closed_form(plan, t->stimulus_of, t->stimulus, t->n_stimulus, t->stimulus_mean, t->stimulus_sd, gain, offset, cost);
     }
-    OT_FAIL(OT_E_RANGE, "tuner number %d, want 0..%d", (int)tuner, OT_TUNERS - 1);
 }

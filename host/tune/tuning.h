@@ -11,8 +11,17 @@ struct ot_tuning {
     int64_t         n[4];              /* images of each list */
     uint32_t       *index[4];          /* ALL, SUBSET, MATCH, POLISH */
     double         *mean, *sd;         /* (L) the ideal's, on the MATCH images */
+    const ot_data  *stimulus_of;       /* borrowed; NULL until there is a stimulus */
+    uint32_t       *stimulus;
+    int             n_stimulus;
+    double         *stimulus_mean, *stimulus_sd;
 };
 enum { ALL, SUBSET, MATCH, POLISH };
+
+/* The casebook's way of a tuner that looks there. */
+ot_mender ot__mender_of(ot_tuner t);
+/* Casebook and signature are there and fit, or a sentence; so for a stimulus. */
+ot_status ot__tuning_may(const ot_tuning *t, ot_tuner tuner, const ot_casebook *cb, const float *signature);
 
 /* Matching's rule for one layer (closed_form.c): knobs from the ideal's and the chip's mean and spread. */
 void ot__match(double mean0, double sd0, double mean, double sd, float *gain, float *offset, ot_tune_cost *cost);

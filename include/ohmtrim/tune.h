@@ -5,11 +5,17 @@
  *     learned           knobs of the nearest tuned chip in the casebook, by signature (paper 000 IV.B, Algorithm 2)
  *     closed-form       match mean and spread of each T-ReLU's input to the ideal's, one forward pass (DESIGN 6; ours)
  *     closed-form-adam  closed form, then a few Adam steps (ours)
+ *     nearest           knobs of the tuned chip nearest in L1 (paper 002 III)
+ *     knn               the mean of the nearest tuned chips' knobs, weighted by 1 / distance (ours)
+ *     ridge             every knob a linear function of the signature, fitted to the casebook (ours)
+ *     learned-adam      learned, then a few Adam steps (ours)
+ *     moments           closed form on the stimulus alone, as a test floor can do it: no casebook, no training images (ours)
  * Since 0.1. */
 #ifndef OHMTRIM_TUNE_H
 #define OHMTRIM_TUNE_H
 
 #include "ohmtrim/fleet.h"
+#include "ohmtrim/floor.h"
 #include "ohmtrim/test.h"
 
 #ifdef __cplusplus
@@ -17,8 +23,12 @@ extern "C" {
 #endif
 
 typedef enum ot_tuner {
-    OT_TUNER_EXHAUSTIVE, OT_TUNER_SUBSET, OT_TUNER_LEARNED, OT_TUNER_CLOSED_FORM, OT_TUNER_CLOSED_FORM_ADAM, OT_TUNERS
+    OT_TUNER_EXHAUSTIVE, OT_TUNER_SUBSET, OT_TUNER_LEARNED, OT_TUNER_CLOSED_FORM, OT_TUNER_CLOSED_FORM_ADAM,
+    OT_TUNER_NEAREST, OT_TUNER_KNN, OT_TUNER_RIDGE, OT_TUNER_LEARNED_ADAM, OT_TUNER_MOMENTS, OT_TUNERS
 } ot_tuner;
+enum { OT_TUNERS_USUAL = OT_TUNER_NEAREST };                         /* the first so many are a campaign's default */
+int         ot_tuner_wants_casebook(ot_tuner t);                     /* learned, nearest, knn, ridge, learned-adam */
+int         ot_tuner_wants_stimulus(ot_tuner t);                     /* those, and moments */
 const char *ot_tuner_name(ot_tuner t);                               /* "closed-form" */
 ot_status   ot_tuner_parse(ot_tuner *out, const char *name);         /* OT_E_USAGE lists the names */
 
@@ -71,8 +81,15 @@ double    ot_casebook_silhouette(const ot_casebook *cb);
 int       ot_casebook_signature_length(const ot_casebook *cb);    /* s */
 int       ot_casebook_relus(const ot_casebook *cb);               /* l */
 int       ot_casebook_dropped(const ot_casebook *cb);             /* features without spread */
-/* Nearest medoid, then nearest member (standardised, Euclid; ties to the lowest).  *nearest (may be NULL): row of the casebook. */
-ot_status ot_tune_learned(const ot_casebook *cb, const float *signature, float *gain, float *offset, int *nearest, ot_tune_cost *cost);
+const ot_features *ot_casebook_features(const ot_casebook *cb);
+const ot_cases    *ot_casebook_cases(const ot_casebook *cb);
+/* Fits the linear functions of `ridge`, if that is not done yet: (2 l, p + 1), gains then offsets, intercept last. */
+ot_status          ot_casebook_fit_ridge(ot_casebook *cb);
+const double      *ot_casebook_ridge(const ot_casebook *cb);      /* NULL before */
+enum { OT_CASEBOOK_KNN = 5 };                                     /* neighbours of knn */
+/* Knobs for a chip by its untuned signature: LEARNED, NEAREST, KNN, RIDGE (features standardised; ties to the lowest row; RIDGE once
+ * ot_casebook_fit_ridge was called).  *nearest (may be NULL): row of the casebook that stands for the answer. */
+ot_status ot_casebook_mend(const ot_casebook *cb, ot_mender how, const float *signature, float *gain, float *offset, int *nearest, ot_tune_cost *cost);
 
 /* What tuning the chips of one network shares: the images of each tuner, drawn from the seed, and the ideal's means and spreads.
  * Read-only once open, so threads may share it; borrows `train`.  ot_tuning_open needs a TUNE plan and leaves the ideal weights in it.
@@ -80,8 +97,10 @@ ot_status ot_tune_learned(const ot_casebook *cb, const float *signature, float *
 typedef struct ot_tuning ot_tuning;
 ot_status ot_tuning_open(ot_tuning **out, ot_plan *plan, const ot_data *train, const ot_tune_options *opt);
 void      ot_tuning_free(ot_tuning *t);
-/* Tune what `plan` holds (a chip; any knobs) with one tuner: knobs into gain, offset (L each) and into the plan.  `learned` needs `cb`
- * and the chip's untuned `signature`, and gives the row it took in *nearest (may be NULL, as all three for other tuners). */
+/* Names the stimulus (k <= tile images of `data`, borrowed; `index` is copied), for the tuner `moments`; leaves the ideal weights in the plan. */
+ot_status ot_tuning_set_stimulus(ot_tuning *t, ot_plan *plan, const ot_data *data, const uint32_t *index, int k);
+/* Tune what `plan` holds (a chip; any knobs) with one tuner: knobs into gain, offset (L each) and into the plan.  Tuners that want the
+ * casebook need `cb` and the chip's untuned `signature`, and give the row they took in *nearest (may be NULL, as all three for others). */
 ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const ot_casebook *cb, const float *signature, float *gain,
                         float *offset, int *nearest, ot_tune_cost *cost);
 /* The same for all n chips of a fleet (opened for tuning) at once: signatures (n, S), gain, offset (n, L), nearest (n), cost (n), whose
