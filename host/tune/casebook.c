@@ -23,7 +23,7 @@ void ot_casebook_free(ot_casebook *cb)
     if (!cb) return;
     ot_features_free(&cb->features);
     ot_cases_free(&cb->cases);
-    ot_free(cb->ridge);
+    ot_free((double *)cb->ridge.coef);
     ot_free(cb);
 }
 
@@ -158,7 +158,7 @@ ot_status ot_casebook_mend(const ot_casebook *cb, ot_mender how, const float *si
     const double start = ot__seconds();
     const int    l = cb->cases.l, k = cb->cases.n < OT_CASEBOOK_KNN ? cb->cases.n : OT_CASEBOOK_KNN;
     double       distance, work[2 * OT_CASEBOOK_KNN];
-    if (how == OT_MENDER_RIDGE && !cb->ridge) OT_FAIL(OT_E_USAGE, "casebook: no ridge regression was fitted yet (ot_casebook_fit_ridge)");
+    if (how == OT_MENDER_RIDGE && !cb->ridge.coef) OT_FAIL(OT_E_USAGE, "casebook: no ridge regression was fitted yet (ot_casebook_fit_ridge)");
     for (int i = 0; i < cb->features.s; i++)
         if (!isfinite(signature[i])) OT_FAIL(OT_E_DATA, "signature: number %d is %g, want finite", i, (double)signature[i]);
     double *x = ot_alloc((size_t)cb->features.p, sizeof *x);
@@ -167,7 +167,7 @@ ot_status ot_casebook_mend(const ot_casebook *cb, ot_mender how, const float *si
     ot_features_apply(x, &cb->features, signature);
     if (how == OT_MENDER_RIDGE) {
         row = ot_cases_nearest(&cb->cases, OT_MENDER_LEARNED, x, &distance);
-        ot_ridge_knobs(gain, offset, cb->ridge, l, cb->cases.p, x);
+        cost->projected += ot_ridge_knobs_value(&cb->ridge, x, gain, offset);
     } else if (how == OT_MENDER_KNN) row = ot_cases_knn(&cb->cases, x, k, gain, offset, work, &distance);
     else {
         row = ot_cases_nearest(&cb->cases, how, x, &distance);

@@ -133,8 +133,6 @@ void ot_cases_free(ot_cases *c);
 int  ot_cases_nearest(const ot_cases *c, ot_mender how, const double *x /* (p) */, double *distance);
 /* KNN: the k nearest rows in L2, knobs averaged with weights 1 / (distance + 1e-12).  work: (2 k).  Gives the nearest row. */
 int  ot_cases_knn(const ot_cases *c, const double *x, int k, float *gain, float *offset, double *work, double *distance);
-/* RIDGE: knob k = ridge[k] . x + ridge[k][p], gains first; ridge (2 l, p + 1).  Gains are held at 1/64 or above. */
-void ot_ridge_knobs(float *gain, float *offset, const double *ridge, int l, int p, const double *x);
 
 /* Signature -> knobs in one product: knob i = intercept[i] + sum_k coef[i][k] x[k]; gains, then offsets. */
 typedef struct ot_ridge_knobs {
