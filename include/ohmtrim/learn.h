@@ -9,9 +9,10 @@
 #ifndef OHMTRIM_LEARN_H
 #define OHMTRIM_LEARN_H
 
-#include "ohmtrim/floor.h"
 #include "ohmtrim/predictor.h"
+#include "ohmtrim/recipe.h"
 #include "ohmtrim/screen.h"
+#include "ohmtrim/tune.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,6 +50,43 @@ void      ot_learned_free(ot_learned *l);
  *                escape at most (conformal risk control; Angelopoulos, Bates, Fisch, Lei, Schuster 2022, theorem 1)
  * OT_E_RANGE: k < 0, escape outside 0..1, or too few chips for so small an escape (names how many are wanted). */
 ot_status ot_rule_guard(double *guard, const ot_learned *l, ot_rule_kind kind, double cutoff, double k, double escape);
+/* -- All of it: a book, from which recipes are written -------------------------------------------------------------- */
+
+/* Measured chips. */
+typedef struct ot_chips {
+    int           n, s, l;               /* chips, signature length, knob pairs */
+    const float  *signature;             /* (n, s) */
+    const double *accuracy;              /* (n) */
+    const float  *gain, *offset;         /* (n, l) the knobs that mended each, or both NULL */
+} ot_chips;
+
+typedef struct ot_book_options {
+    ot_learn_options learn;
+    ot_rule_kind rule;                   /* 000 */
+    double       cutoff;                 /* a_th, 0..1 */
+    double       k, escape;              /* of the guard bands: 2, 0.01 */
+    ot_mender    mender;                 /* learned; moments wants `ideal` */
+    int          clusters;               /* of the casebook; 0: by silhouette */
+    int          knn;                    /* neighbours; OT_CASEBOOK_KNN */
+    const float *ideal;                  /* (2 l) moments: the ideal network's means and spreads, which stand last in a signature */
+} ot_book_options;
+ot_book_options ot_book_defaults(void);
+
+typedef struct ot_book {
+    ot_learned  *before, *after;         /* after NULL: no chips with knobs set were given */
+    ot_casebook *casebook;               /* NULL: no knobs were given */
+    ot_rule      rule, rule_after;
+    ot_mending   mending;                /* points into the casebook and `moments` */
+    void        *moments;
+} ot_book;
+
+/* `untuned`: chips as manufactured.  `tuned` (may be NULL): chips measured with knobs set; the second judge learns from both, as a tuned chip
+ * may be anywhere from mended to not.  OT_E_DATA: all chips have the same accuracy, unusable numbers (names chip and number), no knobs for a
+ * mender that needs them; OT_E_SHAPE: signatures of two lengths. */
+ot_status ot_book_learn(ot_book **out, const ot_chips *untuned, const ot_chips *tuned, const ot_book_options *opt);
+void      ot_book_free(ot_book *b);
+/* Judges, rule and mending into a recipe, borrowed. */
+void      ot_book_recipe(ot_recipe *r, const ot_book *b);
 
 #ifdef __cplusplus
 }
