@@ -162,6 +162,33 @@ typedef struct ot_verdicts {
 /* before, after: the same rule and cutoff, each with its own guard. */
 void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule *before, const ot_rule *after);
 
+/* -- Learning: a campaign becomes a recipe ------------------------------------------------------------------------ */
+
+typedef struct ot_campaign_learn_options {
+    ot_book_options   book;              /* its cutoff NaN: `drop` below the ideal accuracy; its `ideal` is filled */
+    double            drop;              /* 0.02 */
+    char              stimulus[64];      /* "": the spec's */
+    ot_signature_kind kind;              /* full; the mender moments makes it moments */
+} ot_campaign_learn_options;
+ot_campaign_learn_options ot_campaign_learn_defaults(void);
+
+/* Learned from the casebook chips; the evaluation chips say what it is worth. */
+typedef struct ot_campaign_learned {
+    ot_campaign_learn_options opt;       /* resolved: cutoff, stimulus, kind */
+    ot_campaign_answers *casebook, *casebook_tuned, *evaluate, *evaluate_tuned;      /* evaluate_tuned NULL: the campaign has not run the mender's tuner */
+    ot_book             *book;
+    ot_opinions         *opinions;       /* NULL without evaluate_tuned */
+    char                 network[512], network_sha[65], spec_sha[65];
+} ot_campaign_learned;
+ot_status ot_campaign_learn(ot_campaign_learned **out, const char *db_path, const ot_campaign_learn_options *opt);
+void      ot_campaign_learned_free(ot_campaign_learned *l);
+/* What a rule makes of the evaluation chips at a cutoff.  OT_E_RANGE as ot_rule_guard; OT_E_DATA without opinions. */
+ot_status ot_campaign_learned_verdicts(ot_verdicts *out, const ot_campaign_learned *l, ot_rule_kind rule, double cutoff);
+/* The tuner whose knobs a mender gives. */
+ot_tuner  ot_mender_tuner(ot_mender mender);
+/* The recipe file, with the stimulus' images if the campaign's data set is there (*without_images = 1 if not). */
+ot_status ot_campaign_learned_save(const ot_campaign_learned *l, const char *db_path, const char *path, int *without_images);
+
 ot_rate ot_wilson(int64_t good, int64_t n);      /* n = 0: value NaN, 0..1 */
 double  ot_mcnemar(int64_t only_a, int64_t only_b);
 
