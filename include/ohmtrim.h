@@ -18,6 +18,7 @@
 #include "ohmtrim/predictor.h"
 #include "ohmtrim/screen.h"
 #include "ohmtrim/tune.h"
+#include "ohmtrim/recipe.h"
 #include "ohmtrim/campaign.h"
 #include "ohmtrim/report.h"
 
