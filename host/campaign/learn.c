@@ -114,9 +114,21 @@ static ot_status read_all(ot_campaign_learned *l, const char *db_path)
     return OT_OK;
 }
 
+static ot_status join(ot_chips *out, const ot_chips *own, const ot_chips *more, int n_more)
+{
+    ot_chips *parts = ot_alloc((size_t)n_more + 1, sizeof *parts);
+    if (!parts) OT_NOMEM("chips", ((size_t)n_more + 1) * sizeof *parts);
+    parts[0] = *own;
+    if (n_more) memcpy(parts + 1, more, (size_t)n_more * sizeof *parts);
+    ot_status st = ot_chips_join(out, parts, n_more + 1);
+    ot_free(parts);
+    return st;
+}
+
 static ot_status learn(ot_campaign_learned *l, const char *db_path)
 {
     float    *ideal = NULL;
+    ot_chips  untuned = {0}, tuned = {0};
     ot_status st = OT_OK;
     OT_TRY_TO(done, st, resolve(l, db_path, &ideal));
     OT_TRY_TO(done, st, read_all(l, db_path));
@@ -124,12 +136,16 @@ static ot_status learn(ot_campaign_learned *l, const char *db_path)
     ot_book_options           *o = &l->opt.book;
     if (isnan(o->cutoff)) o->cutoff = (double)u->ideal / (double)u->images - l->opt.drop;
     o->ideal = ideal;
-    const ot_chips untuned = {u->n, u->layout.length, u->layout.relus, u->signature, u->accuracy, t->gain, t->offset};
-    const ot_chips tuned = {t->n, t->layout.length, t->layout.relus, t->signature, t->accuracy, t->gain, t->offset};
+    const ot_chips before = {u->n, u->layout.length, u->layout.relus, u->signature, u->accuracy, t->gain, t->offset, t->n};
+    const ot_chips after = {t->n, t->layout.length, t->layout.relus, t->signature, t->accuracy, NULL, NULL, 0};
+    OT_TRY_TO(done, st, join(&untuned, &before, l->opt.more, l->opt.n_more));
+    OT_TRY_TO(done, st, join(&tuned, &after, l->opt.more_tuned, l->opt.n_more_tuned));
     OT_TRY_TO(done, st, ot_book_learn(&l->book, &untuned, &tuned, o));
     if (l->evaluate_tuned)
         st = ot_opinions_make(&l->opinions, &l->book->before->judge, &l->book->after->judge, l->evaluate, l->evaluate_tuned);
 done:
+    ot_chips_free(&tuned);
+    ot_chips_free(&untuned);
     l->opt.book.ideal = NULL;
     ot_free(ideal);
     return st;

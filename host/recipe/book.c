@@ -3,6 +3,7 @@
 #include "ohmtrim/learn.h"
 
 #include "base/fail.h"
+#include "tune/casebook.h"
 
 #include <math.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static ot_status check(const ot_chips *u, const ot_chips *t, const ot_book_optio
     for (int i = 1; i < u->n; i++) same &= u->accuracy[i] == u->accuracy[0];
     if (same) OT_FAIL(OT_E_DATA, "all %d chips have the accuracy %g: there is nothing to predict", u->n, u->accuracy[0]);
     const int needs = o->mender != OT_MENDER_MOMENTS;
-    if (needs && u->n > 0 && (!u->gain || !u->offset || u->l < 1))
+    if (needs && u->n > 0 && (u->n_knobs < 1 || !u->gain || !u->offset || u->l < 1))
         OT_FAIL(OT_E_DATA, "no knobs of tuned chips were given, so the casebook is empty; the mender %s wants them", ot_mender_name(o->mender));
     if (!needs && (!o->ideal || u->l < 1 || u->s <= 2 * u->l)) OT_FAIL(OT_E_DATA, "the mender moments wants signatures that end in moments, and the ideal network's");
     return OT_OK;
@@ -81,8 +82,8 @@ static ot_status mending(ot_book *b, const ot_chips *u, const ot_book_options *o
 {
     b->mending = (ot_mending){.kind = o->mender, .k = o->knn};
     if (o->mender == OT_MENDER_MOMENTS) OT_TRY(moments(b, u, o->ideal));
-    if (!u->gain || !u->offset) return OT_OK;
-    OT_TRY(ot_casebook_make(&b->casebook, u->signature, u->gain, u->offset, u->n, u->s, u->l, o->clusters));
+    if (u->n_knobs < 1) return OT_OK;
+    OT_TRY(ot__casebook_make(&b->casebook, &b->before->judge.features, u->signature, u->gain, u->offset, u->n_knobs, u->s, u->l, o->clusters));
     b->mending.cases = *ot_casebook_cases(b->casebook);
     if (o->mender == OT_MENDER_RIDGE) {
         OT_TRY(ot_casebook_fit_ridge(b->casebook));

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 
 #include <math.h>
+#include <string.h>
 
 static ot_status check(const float *signatures, int n, int s)
 {
@@ -39,6 +40,19 @@ ot_status ot__features_make(ot_features *out, const float *signatures, int n, in
         if (!(sd[p] < 1e-12)) feature[p++] = k;
     }
     *out = (ot_features){.s = s, .p = p, .feature = feature, .mean = mean, .sd = sd, .memory = mean};
+    return OT_OK;
+}
+
+ot_status ot__features_copy(ot_features *out, const ot_features *f)
+{
+    const size_t p = (size_t)f->p, bytes = p * (2 * sizeof(double) + sizeof(int32_t));
+    double      *mean = ot_alloc(bytes, 1), *sd = mean + p;
+    int32_t     *feature = (int32_t *)(sd + p);
+    if (!mean) OT_NOMEM("features", bytes);
+    memcpy(mean, f->mean, p * sizeof *mean);
+    memcpy(sd, f->sd, p * sizeof *sd);
+    memcpy(feature, f->feature, p * sizeof *feature);
+    *out = (ot_features){.s = f->s, .p = f->p, .feature = feature, .mean = mean, .sd = sd, .memory = mean};
     return OT_OK;
 }
 

@@ -6,5 +6,6 @@
 
 /* As ot_features_fit on finite numbers, n >= 1; p is 0 where nothing varies. */
 ot_status ot__features_make(ot_features *out, const float *signatures, int n, int s);
+ot_status ot__features_copy(ot_features *out, const ot_features *f);
 
 #endif

@@ -52,10 +52,10 @@ static ot_status check(const float *signatures, const float *gains, const float 
 }
 
 /* A casebook of equal signatures keeps no feature: its lowest row answers. */
-static ot_status standardise(ot_casebook *cb, float *x, const float *signatures, int s)
+static ot_status standardise(ot_casebook *cb, const ot_features *features, float *x, const float *signatures, int s)
 {
     const size_t n = (size_t)cb->cases.n;
-    OT_TRY(ot__features_make(&cb->features, signatures, cb->cases.n, s));
+    OT_TRY(features ? ot__features_copy(&cb->features, features) : ot__features_make(&cb->features, signatures, cb->cases.n, s));
     const size_t p = (size_t)cb->features.p;
     double      *row = ot_alloc(p, sizeof *row);
     if (!row) OT_NOMEM("casebook", p * sizeof *row);
@@ -116,6 +116,12 @@ static size_t part(size_t *at, size_t bytes)
 ot_status ot_casebook_make(ot_casebook **out, const float *signatures, const float *gains, const float *offsets, int n, int s, int l,
                            int clusters)
 {
+    return ot__casebook_make(out, NULL, signatures, gains, offsets, n, s, l, clusters);
+}
+
+ot_status ot__casebook_make(ot_casebook **out, const ot_features *features, const float *signatures, const float *gains, const float *offsets, int n, int s, int l,
+                            int clusters)
+{
     OT_TRY(check(signatures, gains, offsets, n, s, l, clusters));
     const int    most = n - 1 < 30 ? n - 1 : 30;
     const size_t knobs = (size_t)n * (size_t)l * sizeof(float), S = (size_t)s;
@@ -134,7 +140,7 @@ ot_status ot_casebook_make(ot_casebook **out, const float *signatures, const flo
                   .gain = (float *)(void *)(c + gain), .offset = (float *)(void *)(c + offset), .memory = c}};
     memcpy(c + gain, gains, knobs);
     memcpy(c + offset, offsets, knobs);
-    OT_TRY_TO(done, st, standardise(cb, (float *)(void *)(c + x), signatures, s));
+    OT_TRY_TO(done, st, standardise(cb, features, (float *)(void *)(c + x), signatures, s));
     st = cluster(cb, (int32_t *)(void *)(c + label), (int32_t *)(void *)(c + medoid), most, clusters);
 done:
     if (st != OT_OK) {

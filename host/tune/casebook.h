@@ -11,4 +11,8 @@ struct ot_casebook {
     double      silhouette;
 };
 
+/* As ot_casebook_make with features that others fitted (copied); NULL: its own. */
+ot_status ot__casebook_make(ot_casebook **out, const ot_features *features, const float *signatures, const float *gains, const float *offsets, int n, int s, int l,
+                            int clusters);
+
 #endif

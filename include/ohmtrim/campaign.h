@@ -169,6 +169,8 @@ typedef struct ot_campaign_learn_options {
     double            drop;              /* 0.02 */
     char              stimulus[64];      /* "": the spec's */
     ot_signature_kind kind;              /* full; the mender moments makes it moments */
+    const ot_chips   *more, *more_tuned; /* (n_more, n_more_tuned) chips tested in full since, which teach too; borrowed */
+    int               n_more, n_more_tuned;
 } ot_campaign_learn_options;
 ot_campaign_learn_options ot_campaign_learn_defaults(void);
 

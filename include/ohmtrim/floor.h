@@ -168,16 +168,17 @@ float    ot_knob_value(ot_knob which, uint16_t code);
 /* What a signature of S numbers holds, of K stimulus images on a network with L T-ReLU layers and C classes:
  *     full     image after image: L layer means, then C class outputs                S = K (L + C)
  *     final    image after image: C class outputs                                    S = K C
+ *     plain    S numbers of any meaning, as measured on chips of which no more is said; K and C are 1
  *     moments  full, then of each layer the mean of its input over all images (L), then its spread (L)   S = K (L + C) + 2 L */
-typedef enum ot_signature_kind { OT_SIGNATURE_FULL, OT_SIGNATURE_FINAL, OT_SIGNATURE_MOMENTS, OT_SIGNATURE_KINDS } ot_signature_kind;
-const char *ot_signature_kind_name(ot_signature_kind kind);                  /* "full", "final", "moments" */
+typedef enum ot_signature_kind { OT_SIGNATURE_FULL, OT_SIGNATURE_FINAL, OT_SIGNATURE_MOMENTS, OT_SIGNATURE_PLAIN, OT_SIGNATURE_KINDS } ot_signature_kind;
+const char *ot_signature_kind_name(ot_signature_kind kind);                  /* "full", "final", "moments", "plain" */
 ot_status   ot_signature_kind_parse(ot_signature_kind *out, const char *name);
 
 typedef struct ot_layout {
     ot_signature_kind kind;
     int               images, relus, classes, length;      /* K, L, C, S */
 } ot_layout;
-/* S as the kind says; -1 where it does not fit an int or a count is below 1. */
+/* S as the kind says (plain: as it is); -1 where it does not fit an int or a count is below 1. */
 int ot_layout_length(const ot_layout *layout);
 
 /* What judges chips in one state of their knobs. */

@@ -57,8 +57,14 @@ typedef struct ot_chips {
     int           n, s, l;               /* chips, signature length, knob pairs */
     const float  *signature;             /* (n, s) */
     const double *accuracy;              /* (n) */
-    const float  *gain, *offset;         /* (n, l) the knobs that mended each, or both NULL */
+    const float  *gain, *offset;         /* (n_knobs, l) the knobs that mended the first n_knobs of them; NULL if that is 0 */
+    int           n_knobs;
 } ot_chips;
+
+/* All of them below each other, the parts with knobs first; a part's n_knobs is 0 or its n.  Freed with ot_chips_free.  OT_E_SHAPE: lengths
+ * differ. */
+ot_status ot_chips_join(ot_chips *out, const ot_chips *parts, int n_parts);
+void      ot_chips_free(ot_chips *c);          /* of ot_chips_join only */
 
 typedef struct ot_book_options {
     ot_learn_options learn;
