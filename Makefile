@@ -110,6 +110,8 @@ $(B)/kernels/draw.o: FILE_NVCC_FLAGS := --fmad=false
 $(B)/host/backend/cuda%.o $(B)/bench/bench_gpu.o: FILE_CFLAGS := $(CUDA_INC)
 $(B)/host/chip/draw_v3.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)
 $(B)/host/chip/draw_v4.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v4 -mprefer-vector-width=512)
+$(B)/host/test/product_v3.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)
+$(B)/host/test/product_v4.o: FILE_CFLAGS := $(if $(HAVE_X86_LEVELS),-march=x86-64-v4)
 # The loops of the cpu backend: the same text for 1, 4, 8, 16 channels; fused multiply-add is wanted here.
 $(B)/host/backend/cpu_loops_%.o: FILE_CFLAGS = -ffp-contract=fast $(CPU_LEVEL)
 $(B)/host/backend/cpu_loops_8.o: CPU_LEVEL := $(if $(HAVE_X86_LEVELS),-march=x86-64-v3)

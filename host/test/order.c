@@ -1,80 +1,128 @@
-/* order.c - columns in ascending order, once, for all the searches that walk along them: a merge sort of (value, row) pairs from the bottom
- * up, columns shared out among the threads. */
-#include "test/learner.h"
-#include "base/fail.h"
+/* order.c - order statistics and chi-square: medians, quantiles, the scale Qn, the incomplete gamma function.
+ *
+ * Qn is the k-th smallest of n (n - 1) / 2 differences.  Sorted data need no list of them: how many differences are <= v is counted with
+ * two fingers in n steps, and v is found by halving.  Halving the *bit pattern* of v (positive doubles are ordered as their bits are)
+ * ends at a difference itself after at most 63 counts: exact, n log n, no memory.
+ *
+ * chi2 cdf(x; k) = P(k / 2, x / 2), the series below the peak and the continued fraction above it (DLMF 8.11.4, 8.9.2; Lentz's method);
+ * the quantile by Newton steps on it, kept between bounds. */
+#include "test/scatter.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-typedef struct pair { double x; int32_t row; } pair;
-
-typedef struct sorting {
-    int32_t        *order;
-    double         *sorted;
-    const ot__rows *rows;
-    pair           *work;                   /* (threads, 2 n) */
-} sorting;
-
-static void merge(pair *to, const pair *a, const pair *a_end, const pair *b, const pair *b_end)
+static int by_value_then_row(const void *pa, const void *pb)
 {
-    while (a < a_end && b < b_end) *to++ = b->x < a->x ? *b++ : *a++;        /* stable: a came first */
-    while (a < a_end) *to++ = *a++;
-    while (b < b_end) *to++ = *b++;
+    const ot__ranked *a = pa, *b = pb;
+    if (a->value != b->value) return a->value < b->value ? -1 : 1;
+    return a->row - b->row;
 }
 
-/* Sorts from[n]; the result lies in from or in to. */
-static const pair *sort(pair *from, pair *to, int n)
+static int by_row(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+static int by_value(const void *pa, const void *pb)
 {
-    for (int64_t run = 1; run < n; run *= 2) {
-        for (int64_t i = 0; i < n; i += 2 * run) {
-            int64_t middle = i + run < n ? i + run : n, end = i + 2 * run < n ? i + 2 * run : n;
-            merge(to + i, from + i, from + middle, from + middle, from + end);
-        }
-        pair *t = from;
-        from = to;
-        to = t;
+    double a = *(const double *)pa, b = *(const double *)pb;
+    return (a > b) - (a < b);
+}
+
+void ot__smallest(int *row, const double *d, int n, int h, ot__ranked *work)
+{
+    for (int i = 0; i < n; i++) work[i] = (ot__ranked){d[i], i};
+    qsort(work, (size_t)n, sizeof *work, by_value_then_row);
+    for (int i = 0; i < h; i++) row[i] = work[i].row;
+    qsort(row, (size_t)h, sizeof *row, by_row);
+}
+
+void   ot__sort(double *v, int n) { qsort(v, (size_t)n, sizeof *v, by_value); }
+double ot__median(const double *sorted, int n) { return n % 2 ? sorted[n / 2] : 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]); }
+
+double ot__quantile(const double *sorted, int n, double share)
+{
+    double place = share * (n - 1);
+    int    below = (int)place;
+    return below >= n - 1 ? sorted[n - 1] : sorted[below] + (place - below) * (sorted[below + 1] - sorted[below]);
+}
+
+/* Differences <= v. */
+static int64_t count(const double *x, int n, double v)
+{
+    int64_t total = 0;
+    for (int i = 0, j = 0; i < n; i++) {               /* j: the first with x[j] - x[i] > v */
+        while (j < n && x[j] - x[i] <= v) j++;
+        total += j - i - 1;
     }
-    return from;
+    return total;
 }
 
-static ot_status sort_share(void *user, int job)
+double ot__qn(const double *x, int n)
 {
-    sorting        *s = user;
-    const ot__rows *r = s->rows;
-    size_t          n = (size_t)r->n;
-    pair           *work = s->work + (size_t)job * 2 * n;
-    for (int j = job; j < r->p; j += r->threads) {
-        for (int i = 0; i < r->n; i++) work[i] = (pair){r->x[(size_t)i * (size_t)r->p + (size_t)j], i};
-        const pair *done = sort(work, work + n, r->n);
-        for (size_t i = 0; i < n; i++) {
-            s->order[(size_t)j * n + i] = done[i].row;
-            if (s->sorted) s->sorted[(size_t)j * n + i] = done[i].x;
-        }
+    if (n < 2) return 0;
+    int64_t  half = n / 2 + 1, k = half * (half - 1) / 2;
+    double   top = x[n - 1] - x[0], v;
+    uint64_t lo = 0, hi;
+    memcpy(&hi, &top, sizeof hi);
+    while (lo < hi) {                                  /* the least bits with count >= k */
+        uint64_t middle = lo + (hi - lo) / 2;
+        memcpy(&v, &middle, sizeof v);
+        if (count(x, n, v) >= k) hi = middle;
+        else lo = middle + 1;
     }
-    return OT_OK;
+    memcpy(&v, &lo, sizeof v);
+    /* 1 / (sqrt(2) Phi^-1(5 / 8)), and Croux and Rousseeuw's 1992 factor for small n */
+    return 2.219144465985076 * v * (n % 2 ? n / (n + 1.4) : n / (n + 3.8));
 }
 
-ot_status ot__sort_columns(int32_t *order, double *sorted, const ot__rows *rows)
+/* x^a e^-x / Gamma(a) */
+static double front(double a, double x)
 {
-    sorting s = {order, sorted, rows, ot_alloc((size_t)rows->threads * 2 * (size_t)rows->n, sizeof(pair))};
-    if (!s.work) OT_FAIL(OT_E_NOMEM, "predictor: no memory to sort %d rows", rows->n);
-    ot_status st = ot__pool_run(rows->pool, rows->threads, sort_share, &s);
-    ot_free(s.work);
-    return st;
+    int sign;
+    return exp(a * log(x) - x - lgamma_r(a, &sign));
 }
 
-double ot__dot(const double *a, const double *b, int n)
+double ot__chi2_cdf(double chi2, double k)
 {
-    double s[8] = {0}, tail = 0;
-    int    i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; k++) s[k] += a[i + k] * b[i + k];
-    for (; i < n; i++) tail += a[i] * b[i];
-    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7])) + tail;
+    double a = k / 2, x = chi2 / 2;
+    if (!(x > 0)) return 0;
+    if (x < a + 1) {
+        double term = 1 / a, sum = term;
+        for (int i = 1; i < 100000 && term > 1e-17 * sum; i++) sum += term *= x / (a + i);
+        return front(a, x) * sum;
+    }
+    double b = x + 1 - a, c = 1e300, d = 1 / b, f = d;
+    for (int i = 1; i < 100000; i++) {
+        double an = -i * (i - a), step;
+        b += 2;
+        d = an * d + b;
+        d = 1 / (fabs(d) < 1e-300 ? 1e-300 : d);
+        c = b + an / c;
+        if (fabs(c) < 1e-300) c = 1e-300;
+        f *= step = c * d;
+        if (fabs(step - 1) < 1e-16) break;
+    }
+    return 1 - front(a, x) * f;
 }
 
-double ot__mean(const double *a, int n)
+double ot__chi2_quantile(double share, double k)
 {
-    double sum = 0;
-    for (int i = 0; i < n; i++) sum += a[i] - a[0];
-    return a[0] + sum / n;                  /* exact where all are equal */
+    double lo = 0, hi = k + 10, x = k > 1 ? k - 0.67 : k / 2;
+    while (ot__chi2_cdf(hi, k) < share) hi *= 2;
+    for (int i = 0; i < 200 && hi - lo > 4e-16 * hi; i++) {
+        double off = ot__chi2_cdf(x, k) - share, slope = front(k / 2, x / 2) / x;
+        if (off < 0) lo = x;
+        else hi = x;
+        double next = x - off / slope;
+        if (!(next > lo && next < hi)) next = 0.5 * (lo + hi);
+        if (fabs(next - x) <= 2e-16 * x) break;
+        x = next;
+    }
+    return x;
+}
+
+double ot__normal_quantile(double share)
+{
+    if (share == 0.5) return 0;
+    double z = sqrt(ot__chi2_quantile(fabs(2 * share - 1), 1));
+    return share < 0.5 ? -z : z;
 }
