@@ -25,6 +25,7 @@ static const char *const texts[][2] = {
     {"chip", "draw a chip; dump its weights, write it as ONNX"},
     {"tune", "tune one chip, show before and after"},
     {"campaign", "many chips, measured and tuned: run, status, digest, export"},
+    {"screen", "a recipe and measured signatures -> verdicts and knobs"},
     {"report", "a campaign as a page with curves"},
 };
 

@@ -21,6 +21,14 @@ ot_status ot_floor_set_cutoff(ot_floor *f, double cutoff)
     return OT_OK;
 }
 
+ot_status ot_floor_expect(const ot_floor *f, const char *network)
+{
+    const char *name = ot_floor_text(f, "network"), *sha = ot_floor_text(f, "network_sha256");
+    size_t      n = strlen(network);
+    if ((name && !strcmp(name, network)) || (sha && n >= 8 && !strncmp(sha, network, n))) return OT_OK;
+    OT_FAIL(OT_E_MISMATCH, "the recipe is for network '%.60s' (%.64s), want '%.64s'", name ? name : "", sha ? sha : "no hash", network);
+}
+
 const uint8_t *ot_floor_stimulus(const ot_floor *f, int *c, int *h, int *w)
 {
     *c = f->image[0], *h = f->image[1], *w = f->image[2];
@@ -85,7 +93,6 @@ ot_status ot_floor_screen(ot_floor *f, ot_floor_when when, const float *signatur
     r.verdict = ot_rule_verdict(&f->rule, r.predicted, r.outlier, when == OT_FLOOR_AFTER);
     if (when == OT_FLOOR_BEFORE) {
         OT_TRY(mend(f, signature, &r));
-        if (r.verdict == OT_VERDICT_PASS) r.held = 0;
         for (int i = 0; i < f->layout.relus; i++) {
             int pass = r.verdict == OT_VERDICT_PASS;
             gain[i] = pass ? 1 : f->gain[i];
@@ -94,4 +101,10 @@ ot_status ot_floor_screen(ot_floor *f, ot_floor_when when, const float *signatur
     }
     *out = r;
     return OT_OK;
+}
+
+void ot_floor_knobs(const ot_floor *f, float *gain, float *offset)
+{
+    memcpy(gain, f->gain, (size_t)f->layout.relus * sizeof *gain);
+    memcpy(offset, f->offset, (size_t)f->layout.relus * sizeof *offset);
 }

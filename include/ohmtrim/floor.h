@@ -214,6 +214,8 @@ const ot_rule    *ot_floor_rule(const ot_floor *f);
 const ot_mending *ot_floor_mending(const ot_floor *f);
 /* Text by key ("network", "network_sha256", "commit", ...: docs/recipe.md); NULL where it has none. */
 const char *ot_floor_text(const ot_floor *f, const char *key);
+/* Is the recipe for this network?  Its name, or its hash, or the first 8 or more digits of that; OT_E_MISMATCH says what it is for. */
+ot_status ot_floor_expect(const ot_floor *f, const char *network);
 /* Another a_th than the recipe's; OT_E_RANGE outside 0..1. */
 ot_status ot_floor_set_cutoff(ot_floor *f, double cutoff);
 /* The images to show the chip, (K, c, h, w) as integers for its DACs, and where image i came from.  NULL where the recipe holds none. */
@@ -231,12 +233,14 @@ typedef struct ot_floor_result {
     ot_verdict verdict;            /* pass, tune or full-test; ot_rule_full_test says what comes after a full test */
     int        nearest;            /* row of the casebook, -1: none, or AFTER */
     double     nearest_distance;   /* in standardised features: L1 for the nearest mender, else L2; NaN: none */
-    int        held;               /* gains held at 1/64 */
+    int        held;               /* gains that the mender held at 1/64 */
 } ot_floor_result;
 /* Judge one chip.  signature (S).  BEFORE: gain, offset (L each) get the knobs to set: the mender's for tune and full-test, 1 and 0 for
  * pass.  AFTER leaves them alone (NULL is fine).  OT_E_DATA: a number of the signature, or what the models make of it, is not finite;
  * OT_E_UNSUPPORTED: AFTER with a recipe that has no judge for it.  On failure there is no verdict: *out, gain, offset are untouched. */
 ot_status ot_floor_screen(ot_floor *f, ot_floor_when when, const float *signature, ot_floor_result *out, float *gain, float *offset);
+/* The mender's knobs for the chip judged last with BEFORE, whatever its verdict: for one that passed and then failed a full test. */
+void ot_floor_knobs(const ot_floor *f, float *gain, float *offset);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /* recipe.h - writing a recipe: everything the test floor needs to judge and mend one network's chips, in one file (docs/recipe.md).
  *
- *     ot_recipe r = {.layout = {OT_SIGNATURE_FULL, 10, 27, 10, 370}, .network = "mobilenet-s", .network_sha256 = sha};
+ *     ot_recipe r = {.layout = {OT_SIGNATURE_FULL, 10, 27, 10, 370}, .network = "mobilenet-s", .network_sha256 = "5f70bf18a086..."};
  *     ...                                                        // judges, rule, mender: from the learners, borrowed
  *     ot_status st = ot_recipe_save(&r, "chip.recipe");
  *
