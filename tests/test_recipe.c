@@ -88,7 +88,7 @@ TEST models_come_back_bit_for_bit(int i)
     const ot_recipe  *r = &p.made.r;
     const ot_mending *m = &r->mending, *n = ot_floor_mending(p.floor);
     ASSERT_MEM_EQ(&r->layout, ot_floor_layout(p.floor), sizeof r->layout);
-    SAME(&r->rule.cutoff, &ot_floor_rule(p.floor)->cutoff, 4);
+    SAME(&r->rule.cutoff, &ot_floor_rule(p.floor)->cutoff, 5);
     ASSERT_EQ(r->rule.kind, ot_floor_rule(p.floor)->kind);
     CHECK_CALL(same_judge(&r->before, ot_floor_judge(p.floor, OT_FLOOR_BEFORE)));
     ASSERT_EQ(r->has_after, ot_floor_judge(p.floor, OT_FLOOR_AFTER) != NULL);

@@ -156,7 +156,7 @@ static void print_book(const args *a, const ot_book *b, const ot_campaign_learne
     if (b->after) printf("with knobs set: error sd %.3f points, rmse %.3f, r2 %.4f\n", 100 * b->after->cv.sd, 100 * b->after->cv.rmse, b->after->cv.r2);
     printf("screen %s: threshold %.4g out of fold (in sample %.4g)\n", ot_screen_name(f->judge.screen.kind), f->screen.threshold, f->screen.threshold_in_sample);
     printf("rule %s: cutoff %.2f %%, guard band %.3f points (%.3f with knobs set); mender %s", ot_rule_name(b->rule.kind), 100 * b->rule.cutoff, 100 * b->rule.guard,
-           100 * b->rule_after.guard, ot_mender_name(b->mending.kind));
+           100 * b->rule.guard_after, ot_mender_name(b->mending.kind));
     if (b->casebook) printf(", casebook of %d chips in %d clusters", b->mending.cases.n, b->mending.cases.clusters);
     printf("\n");
     if (l) print_verdicts(l);

@@ -168,11 +168,11 @@ ot_status ot_campaign_learn(ot_campaign_learned **out, const char *db_path, cons
 ot_status ot_campaign_learned_verdicts(ot_verdicts *out, const ot_campaign_learned *l, ot_rule_kind kind, double cutoff)
 {
     const ot_book_options *o = &l->opt.book;
-    ot_rule before = {.kind = kind, .cutoff = cutoff, .k = o->k, .escape = o->escape}, after = before;
+    ot_rule rule = {.kind = kind, .cutoff = cutoff, .k = o->k, .escape = o->escape};
     if (!l->opinions) OT_FAIL(OT_E_DATA, "no evaluation chips with the knobs of the mender %s", ot_mender_name(o->mender));
-    OT_TRY(ot_rule_guard(&before.guard, l->book->before, kind, cutoff, o->k, o->escape));
-    OT_TRY(ot_rule_guard(&after.guard, l->book->after, kind, cutoff, o->k, o->escape));
-    ot_opinions_verdicts(out, l->opinions, &before, &after);
+    OT_TRY(ot_rule_guard(&rule.guard, l->book->before, kind, cutoff, o->k, o->escape));
+    OT_TRY(ot_rule_guard(&rule.guard_after, l->book->after, kind, cutoff, o->k, o->escape));
+    ot_opinions_verdicts(out, l->opinions, &rule);
     return OT_OK;
 }
 

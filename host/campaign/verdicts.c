@@ -94,30 +94,30 @@ void ot_opinions_errors(const ot_opinions *o, double *before_mean, double *befor
     }
 }
 
-void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule *before, const ot_rule *after)
+void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule *rule)
 {
     int64_t escapes = 0, overkill = 0, shipped = 0, good = 0;
     double  images = 0;
-    *out = (ot_verdicts){.chips = o->n, .rule = before->kind, .cutoff = before->cutoff, .guard = before->guard, .guard_after = after->guard};
+    *out = (ot_verdicts){.chips = o->n, .rule = rule->kind, .cutoff = rule->cutoff, .guard = rule->guard, .guard_after = rule->guard_after};
     for (int i = 0; i < o->n; i++) {
-        const double a = o->untuned[i], b = o->tuned[i], cutoff = before->cutoff;
-        ot_verdict   v = ot_rule_verdict(before, o->before[i].predicted, o->before[i].outlier, 0);
+        const double a = o->untuned[i], b = o->tuned[i], cutoff = rule->cutoff;
+        ot_verdict   v = ot_rule_verdict(rule, o->before[i].predicted, o->before[i].outlier, 0);
         double       final = a;
         out->first[v]++;
         images += o->images;
         if (v == OT_VERDICT_FULL_TEST) {
             images += (double)o->test_images;
-            v = ot_rule_full_test(before, a, 0);
+            v = ot_rule_full_test(rule, a, 0);
         }
         if (v == OT_VERDICT_TUNE) {
             out->tuned++;
             final = b;
             images += o->images;
-            v = ot_rule_verdict(after, o->after[i].predicted, o->after[i].outlier, 1);
+            v = ot_rule_verdict(rule, o->after[i].predicted, o->after[i].outlier, 1);
             out->second[v]++;
             if (v == OT_VERDICT_FULL_TEST) {
                 images += (double)o->test_images;
-                v = ot_rule_full_test(after, b, 1);
+                v = ot_rule_full_test(rule, b, 1);
             }
         }
         const int ship = v == OT_VERDICT_PASS;

@@ -19,7 +19,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "recipes are little en
 
 static const int64_t MOST_BYTES = (int64_t)1 << 30;
 
-static const char *const kinds[] = {"full", "final", "moments"};
+static const char *const kinds[] = {"full", "final", "moments", "plain"};
 const char *ot_signature_kind_name(ot_signature_kind kind) { return ot__name_of(kinds, OT_SIGNATURE_KINDS, (int)kind); }
 
 ot_status ot_signature_kind_parse(ot_signature_kind *out, const char *name)
@@ -45,6 +45,7 @@ int ot_layout_length(const ot_layout *l)
 {
     int64_t k = l->images, relus = l->relus, classes = l->classes;
     if (k < 1 || relus < 1 || classes < 1) return -1;
+    if (l->kind == OT_SIGNATURE_PLAIN) return l->length;
     int64_t a_image = l->kind == OT_SIGNATURE_FINAL ? classes : relus + classes;
     int64_t s = k * a_image + (l->kind == OT_SIGNATURE_MOMENTS ? 2 * relus : 0);            /* below 2^63: 2^31 * 2^32 */
     return s > INT32_MAX ? -1 : (int)s;
@@ -141,7 +142,7 @@ static ot_status rule(ot_floor *f, const char *name)
     ot_status st = ot_rule_parse(&f->rule.kind, kind);
     if (st != OT_OK) return ot__fail_prefix(OT_E_FORMAT, "%s: ", name);
     OT_TRY(ot__recipe_take(&v, f, "", "rule.numbers", OT_DTYPE_F64, 1, dims, name));
-    f->rule.cutoff = v[0], f->rule.guard = v[1], f->rule.k = v[2], f->rule.escape = v[3];
+    f->rule.cutoff = v[0], f->rule.guard = v[1], f->rule.guard_after = v[2], f->rule.k = v[3], f->rule.escape = v[4];
     if (!(v[0] >= 0 && v[0] <= 1)) OT_FAIL(OT_E_DATA, "%s: rule.numbers[0] (the cutoff) = %g, want 0..1", name, v[0]);
     return OT_OK;
 }

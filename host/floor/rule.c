@@ -4,7 +4,7 @@
 ot_verdict ot_rule_verdict(const ot_rule *r, double predicted, int outlier, int tuned)
 {
     if (outlier || predicted != predicted) return OT_VERDICT_FULL_TEST;
-    if (predicted >= r->cutoff + r->guard) return OT_VERDICT_PASS;
+    if (predicted >= r->cutoff + (tuned ? r->guard_after : r->guard)) return OT_VERDICT_PASS;
     if (tuned || (r->kind == OT_RULE_002 && predicted > r->cutoff - r->guard)) return OT_VERDICT_FULL_TEST;
     return OT_VERDICT_TUNE;
 }

@@ -61,8 +61,8 @@ static ot_status rules(ot_book *b, const ot_book_options *o)
 {
     b->rule = (ot_rule){.kind = o->rule, .cutoff = o->cutoff, .k = o->k, .escape = o->escape};
     OT_TRY(ot_rule_guard(&b->rule.guard, b->before, o->rule, o->cutoff, o->k, o->escape));
-    b->rule_after = b->rule;
-    return b->after ? ot_rule_guard(&b->rule_after.guard, b->after, o->rule, o->cutoff, o->k, o->escape) : OT_OK;
+    b->rule.guard_after = b->rule.guard;
+    return b->after ? ot_rule_guard(&b->rule.guard_after, b->after, o->rule, o->cutoff, o->k, o->escape) : OT_OK;
 }
 
 /* Means and spreads stand last in a signature. */

@@ -5,9 +5,9 @@
 #include "ohmtrim/learn.h"
 
 #include "base/fail.h"
+#include "test/scatter.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 ot_learn_options ot_learn_defaults(void)
 {
@@ -25,29 +25,15 @@ void ot_learned_free(ot_learned *l)
     ot_free(l);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Linear interpolation between order statistics, as numpy's default. */
-static double quantile(const double *sorted, int n, double q)
-{
-    const double at = q * (n - 1);
-    const int    i = (int)floor(at);
-    return i + 1 < n ? sorted[i] + (at - i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
-}
-
 /* Where the accuracy lies around a prediction, 95 of 100 times. */
 static ot_status interval(ot_judge *j, const double *predicted, const double *accuracy, int n)
 {
     double *left = ot_alloc((size_t)n, sizeof *left);
     if (!left) OT_NOMEM("residuals", (size_t)n * sizeof *left);
     for (int i = 0; i < n; i++) left[i] = accuracy[i] - predicted[i];
-    qsort(left, (size_t)n, sizeof *left, ascending);
-    j->low = quantile(left, n, 0.025);
-    j->high = quantile(left, n, 0.975);
+    ot__sort(left, n);
+    j->low = ot__quantile(left, n, 0.025);
+    j->high = ot__quantile(left, n, 0.975);
     ot_free(left);
     return OT_OK;
 }
@@ -128,7 +114,7 @@ static ot_status conformal(double *guard, const ot_learned *l, double cutoff, do
     if (!above) OT_NOMEM("bad chips", (size_t)l->n * sizeof *above);
     for (int i = 0; i < l->n; i++)
         if (l->accuracy[i] < cutoff && l->predicted[i] >= cutoff) above[bad++] = l->predicted[i] - cutoff;
-    qsort(above, (size_t)bad, sizeof *above, ascending);
+    ot__sort(above, bad);
     *guard = bad > may ? above[bad - 1 - (int)may] + 1e-12 : 0;       /* past rounding; accuracies are steps of 1 / images */
     ot_free(above);
     return OT_OK;

@@ -29,7 +29,7 @@ typedef struct writer {
     int       n;
     cJSON    *texts;
     ot_status st;                                       /* of the first failure; what comes after it is left out */
-    double    numbers[2][12], rule[4];                  /* single numbers of each judge, as arrays */
+    double    numbers[2][12], rule[5];                  /* single numbers of each judge, as arrays */
 } writer;
 
 static void add(writer *w, const char *prefix, const char *name, ot_dtype dtype, const void *data, int n_dims, int64_t a, int64_t b, int64_t c,
@@ -195,10 +195,10 @@ static void collect(writer *w, const ot_recipe *r)
     text_count(w, "signature.length", l->length);
     judge(w, "before", &r->before, w->numbers[0]);
     if (w->st == OT_OK && r->has_after) judge(w, "after", &r->after, w->numbers[1]);
-    double rule[] = {r->rule.cutoff, r->rule.guard, r->rule.k, r->rule.escape};
+    double rule[] = {r->rule.cutoff, r->rule.guard, r->rule.guard_after, r->rule.k, r->rule.escape};
     memcpy(w->rule, rule, sizeof rule);
     text(w, "", "rule", ot_rule_name(r->rule.kind));
-    add1(w, "", "rule.numbers", OT_DTYPE_F64, w->rule, 4);
+    add1(w, "", "rule.numbers", OT_DTYPE_F64, w->rule, 5);
     if (w->st == OT_OK) mending(w, &r->mending, l->relus, r->before.features.p);
     if (r->stimulus) add(w, "", "stimulus", OT_DTYPE_U8, r->stimulus, 4, l->images, r->c, r->h, r->w);
     sources(w, r);

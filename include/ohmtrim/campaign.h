@@ -159,8 +159,7 @@ typedef struct ot_verdicts {
     ot_rate yield, escape, overkill;           /* 95 % Wilson */
     double  images;                            /* applied a chip on average, fall-backs included */
 } ot_verdicts;
-/* before, after: the same rule and cutoff, each with its own guard. */
-void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule *before, const ot_rule *after);
+void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule *rule);
 
 /* -- Learning: a campaign becomes a recipe ------------------------------------------------------------------------ */
 

@@ -99,13 +99,14 @@ const char *ot_verdict_name(ot_verdict v);                                   /* 
 typedef enum ot_rule_kind { OT_RULE_000, OT_RULE_002, OT_RULE_CONFORMAL, OT_RULES } ot_rule_kind;
 /* 000 (paper 000 III.C): guard = k sigma, sigma the sd of the predictor's error; a_hat >= cutoff + guard passes, the rest is tuned.
  * 002 (paper 002 III): guard = eps_max = mean + 2 sd of |error|; within guard of the cutoff: full test; above: pass; below: tune.
- * conformal (ours): guard = the quantile of a_hat - a out of fold that makes P(a < cutoff and passed) <= escape; then as 000.
+ * conformal (ours): the least guard with P(a < cutoff and passed) <= escape, from predictions out of fold (learn.h); then as 000.
  * Outliers get the full test under every rule. */
 typedef struct ot_rule {
     ot_rule_kind kind;
     double       cutoff;           /* a_th */
     double       guard;
-    double       k, escape;        /* how guard came about: 000, conformal */
+    double       guard_after;      /* of the second verdict, with knobs set */
+    double       k, escape;        /* how the guards came about: 000, conformal */
 } ot_rule;
 /* tuned 0: the first verdict: pass, tune or full-test.  1: knobs are set: pass, or full-test. */
 ot_verdict  ot_rule_verdict(const ot_rule *r, double predicted, int outlier, int tuned);

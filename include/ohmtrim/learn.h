@@ -81,7 +81,7 @@ ot_book_options ot_book_defaults(void);
 typedef struct ot_book {
     ot_learned  *before, *after;         /* after NULL: no chips with knobs set were given */
     ot_casebook *casebook;               /* NULL: no knobs were given */
-    ot_rule      rule, rule_after;
+    ot_rule      rule;
     ot_mending   mending;                /* points into the casebook and `moments` */
     void        *moments;
 } ot_book;

@@ -43,7 +43,7 @@ static int example(const char *path)
                   .screen = {.kind = OT_SCREEN_MCD, .p = 3, .q = 3, .centre = centre, .factor = factor, .threshold = 16.27},
                   .low = -0.02, .high = 0.02, .rmse = 0.01, .sd = 0.01, .mean = 0};
     ot_recipe r = {.layout = {OT_SIGNATURE_FULL, 2, 2, 3, 10}, .before = j, .after = j, .has_after = 1,
-                   .rule = {.kind = OT_RULE_000, .cutoff = 0.85, .guard = 0.01, .k = 1},
+                   .rule = {.kind = OT_RULE_000, .cutoff = 0.85, .guard = 0.01, .guard_after = 0.01, .k = 1},
                    .mending = {.kind = OT_MENDER_LEARNED, .cases = {.n = 3, .p = 3, .l = 2, .clusters = 2, .x = x, .label = label, .medoid = medoid, .gain = gain, .offset = offset}},
                    .stimulus = pixels, .c = 1, .h = 2, .w = 2, .source = sources, .network = "an example made by hand",
                    .network_sha256 = "0000000000000000000000000000000000000000000000000000000000000000", .expected_error = "0.01 (made up)"};
