@@ -137,7 +137,7 @@ static ot_status rule(ot_floor *f, const char *name)
 {
     const char   *kind;
     const double *v = NULL;
-    int64_t       dims[1] = {4};
+    int64_t       dims[1] = {5};
     OT_TRY(ot__recipe_text(&kind, f, "rule", name));
     ot_status st = ot_rule_parse(&f->rule.kind, kind);
     if (st != OT_OK) return ot__fail_prefix(OT_E_FORMAT, "%s: ", name);
