@@ -242,6 +242,37 @@ TEST near_copies_far_from_zero_change_nothing(void)
     PASS();
 }
 
+/* Powers of two scale without rounding, so nothing may change; squares of 2^60 do not hide what lies in the span of others. */
+TEST scale_changes_no_term(int degree)
+{
+    enum { N = 300, P = 4 };
+    double         x[N * P], big[N * P], y[N], scale = 0x1p30;
+    ot_predictor   m;
+    ot__mars_basis a, b;
+    ot_predictor_options opt = options(OT_PREDICTOR_MARS, degree, 1);
+    ot__rows       rows = {.y = y, .n = N, .p = P, .threads = 1, .opt = &opt};
+    make(x, y, N, P, 4);
+    for (int i = 0; i < N * P; i++) x[i] *= 0x1p8, big[i] = scale * x[i];            /* r'r far above 0.01 in both */
+    OK(ot__pool_open(&rows.pool, 1));
+    rows.x = x;
+    OK(ot__mars_fit(&m, &a, NULL, &rows));
+    ot_predictor_free(&m);
+    rows.x = big;
+    OK(ot__mars_fit(&m, &b, NULL, &rows));
+    ot_predictor_free(&m);
+    ot__pool_close(rows.pool);
+    ASSERT_EQ(a.terms, b.terms);
+    ASSERT(a.terms > 8);
+    for (int t = 0; t < a.terms; t++) {
+        ASSERT_EQ(a.term[t].hinges, b.term[t].hinges);
+        for (int h = 0; h < a.term[t].hinges; h++)
+            ASSERT(a.term[t].feature[h] == b.term[t].feature[h] && a.term[t].dir[h] == b.term[t].dir[h] && a.term[t].cut[h] * scale == b.term[t].cut[h]);
+    }
+    ot__mars_basis_free(&a);
+    ot__mars_basis_free(&b);
+    PASS();
+}
+
 /* -- Boosting ------------------------------------------------------------------------------------------------------ */
 
 TEST boosting_is_sklearns(const char *folder, int threads)
@@ -280,8 +311,8 @@ TEST boosting_is_sklearns(const char *folder, int threads)
 
 TEST a_stump_parts_where_floats_differ(void)
 {
-    /* Feature 0 would part best between rows 1 and 2, which are 5e-8 apart: no cut there.  Feature 2 copies 1: the lower wins. */
-    static const double x[] = {0, 0, 0, 1, 1, 1, 1 + 5e-8, 2, 2, 3, 3, 3}, y[] = {0, 0, 1, 1};
+    /* Feature 0 would part best between rows 1 and 2, which are 6e-8 apart, two floats: no cut there.  Feature 2 copies 1: the lower wins. */
+    static const double x[] = {0, 0, 0, 0.25, 1, 1, 0.25 + 6e-8, 2, 2, 3, 3, 3}, y[] = {0, 0, 1, 1};
     ot_predictor        m;
     ot_predictor_options opt = options(OT_PREDICTOR_BOOST, 1, 2);
     opt.trees = opt.depth = 1;
@@ -684,6 +715,10 @@ SUITE(test_predictor)
         RUN_TESTp(first_pair_is_the_best_of_all_pairs, (uint64_t)seed);
     }
     RUN_TEST(near_copies_far_from_zero_change_nothing);
+    for (int degree = 1; degree <= 2; degree++) {
+        suffix("%s_%d", "degree", degree, 0);
+        RUN_TESTp(scale_changes_no_term, degree);
+    }
     for (int threads = 1; threads <= 2; threads++) {
         suffix("%s_%d_threads", "counts", threads, 0);
         RUN_TESTp(boosting_is_sklearns, "gbr/counts", threads);

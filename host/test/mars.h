@@ -11,6 +11,29 @@ typedef struct ot__mars_term {
     double  cut[2];
 } ot__mars_term;
 
+/* What candidates are made of: the rows by feature, y, and an orthonormal basis of the terms so far.  Borrowed. */
+typedef struct ot__mars_space {
+    int            n, p, columns;
+    const int32_t *order;                   /* (p, n) rows by ascending x */
+    const double  *sorted, *centred;        /* (p, n) x ascending; x - mean by row */
+    const double  *y;                       /* (n) mean 0 */
+    const double  *q, *qy;                  /* (columns, n), the constant first; (columns) q'y */
+} ot__mars_space;
+
+/* The candidates of one parent with column b, kept from step to step.  It borrows all three. */
+typedef struct ot__mars_knots ot__mars_knots;
+/* form: with a linear part that explains lin; top: the most explained, by cut `cut` (-1: by the linear part alone). */
+typedef struct ot__mars_found { int form, cut; double lin, top; } ot__mars_found;
+enum { OT__MARS_SCRATCH = 5 };              /* times n numbers a thread */
+
+ot_status ot__mars_knots_make(ot__mars_knots **out, const ot__mars_space *space, const ot__mars_term *parent, const double *b);
+void      ot__mars_knots_free(ot__mars_knots *m);
+/* Subtracts the basis columns that are new: features job, job + jobs, ..; once all are done, _updated. */
+void           ot__mars_knots_update(ot__mars_knots *m, int job, int jobs, double *scratch);
+void           ot__mars_knots_updated(ot__mars_knots *m);
+ot__mars_found ot__mars_knots_search(const ot__mars_knots *m, int j, int form, int terms, double legal);
+double         ot__mars_knots_cut(const ot__mars_knots *m, int j, int cut);
+
 /* What the forward pass leaves: terms, the constant first, and their values on the rows. */
 typedef struct ot__mars_basis {
     int            terms;
