@@ -95,7 +95,7 @@ TEST rules_by_table(void)
         {OT_RULE_CONFORMAL, 0.875, 0, 0, OT_VERDICT_PASS}, {OT_RULE_CONFORMAL, 0.7, 0, 0, OT_VERDICT_TUNE}, {OT_RULE_CONFORMAL, 0.7, 0, 1, OT_VERDICT_FULL_TEST},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        ot_rule r = {.kind = rows[i].kind, .cutoff = 0.75, .guard = 0.125};
+        ot_rule r = {.kind = rows[i].kind, .cutoff = 0.75, .guard = rows[i].tuned ? 9 : 0.125, .guard_after = rows[i].tuned ? 0.125 : 9};
         ASSERT_EQ_FMT((int)rows[i].want, (int)ot_rule_verdict(&r, rows[i].a, rows[i].outlier, rows[i].tuned), "%d");
     }
     ot_rule r = {.cutoff = 0.75};
