@@ -57,7 +57,9 @@ static ot_status run_tuner(result *r, room *m, const campaign *c, ot_fleet *f, o
 static ot_status measure_all(result *r, room *m, const campaign *c, ot_fleet *f, unsigned tuners)
 {
     const size_t S = (size_t)c->n_signature;
-    OT_TRY(count(m, c, f));
+    int          fresh = 0;
+    for (int k = 0; k < ot_fleet_chips(f); k++) fresh |= r[k].job.fresh;
+    if (fresh) OT_TRY(count(m, c, f));
     OT_TRY(ot_signature_measure_fleet(m->signature, f, &c->main->images, c->main->index, c->main->images.n));
     for (size_t k = 0; k < (size_t)ot_fleet_chips(f); k++) {
         r[k].correct = m->correct[k];

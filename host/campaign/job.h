@@ -30,6 +30,7 @@ typedef struct campaign {
     stimulus    *stimuli;                  /* of the store, by number: (n_stimuli); read for the responses */
     int          n_stimuli;
     stimulus    *main;                     /* the one that tuners look at: spec.stimulus */
+    int          fold;                     /* of the casebook chips that are tuned by the others */
     int          n_signature, n_relus;
     size_t       n_bits;                   /* bytes of packed right answers */
     char         network_sha[65], train_sha[65], test_sha[65], device_sha[65];
@@ -41,7 +42,8 @@ typedef struct campaign {
     int64_t      run;                      /* run_info.id of this process */
 } campaign;
 
-typedef enum job_role { JOB_CASEBOOK, JOB_EVALUATE, JOB_RESPOND } job_role;
+typedef enum job_role { JOB_CASEBOOK, JOB_CROSS, JOB_EVALUATE, JOB_RESPOND } job_role;
+enum { FOLDS = 5 };                        /* of the casebook (run.c) */
 typedef struct job {
     uint32_t chip;
     unsigned tuners;                       /* bit t: tuner t is wanted; to respond: its knobs are there */
@@ -83,7 +85,8 @@ ot_status campaign__finish(campaign *c, ot_status st);              /* run_info 
 ot_status campaign__write_ideal(campaign *c, int64_t correct, const uint8_t *bits);
 ot_status campaign__write(campaign *c, const result *r);            /* one transaction */
 ot_status campaign__jobs(job **out, int *n, campaign *c, job_role role);
-ot_status campaign__read_casebook(campaign *c);
+ot_status campaign__read_casebook(campaign *c, int without);         /* leaves out the chips of fold `without`, -1: none */
+unsigned  campaign__menders(const ot_campaign_spec *spec);            /* bits of its tuners that a test floor has too */
 /* measure.c: one chip */
 ot_status campaign__result_make(result *r, const campaign *c);
 void      campaign__result_free(result *r);

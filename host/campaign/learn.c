@@ -1,7 +1,7 @@
 /* learn.c - from a campaign's file to a recipe: the casebook chips teach, the evaluation chips say what it is worth.
  *
  *     casebook, untuned              -> first judge, casebook of the mender
- *     casebook, untuned and tuned    -> second judge (chips with knobs set)
+ *     casebook, untuned and tuned    -> second judge (chips with knobs set: by the mender, each from the other folds' chips)
  *     evaluation, untuned and with the mender's knobs -> verdicts (verdicts.c)
  *
  * The casebook's knobs are those of its tuner (exhaustive); the mender's on an evaluation chip are those that the tuner of the same name
@@ -30,6 +30,7 @@ void ot_campaign_learned_free(ot_campaign_learned *l)
     ot_book_free(l->book);
     ot_campaign_answers_free(l->evaluate_tuned);
     ot_campaign_answers_free(l->evaluate);
+    ot_campaign_answers_free(l->casebook_mended);
     ot_campaign_answers_free(l->casebook_tuned);
     ot_campaign_answers_free(l->casebook);
     ot_free(l);
@@ -103,6 +104,7 @@ static ot_status read_all(ot_campaign_learned *l, const char *db_path)
     OT_TRY(casebook_tuner(tuner, db_path));
     OT_TRY(ot_campaign_answers_read(&l->casebook, db_path, "casebook", "untuned", o->stimulus, o->kind));
     OT_TRY(ot_campaign_answers_read(&l->casebook_tuned, db_path, "casebook", tuner, o->stimulus, o->kind));
+    OT_TRY(ot_campaign_answers_read(&l->casebook_mended, db_path, "casebook", mender, o->stimulus, o->kind));
     OT_TRY(ot_campaign_answers_read(&l->evaluate, db_path, "evaluate", "untuned", o->stimulus, o->kind));
     OT_TRY(ot_campaign_answers_read(&l->evaluate_tuned, db_path, "evaluate", mender, o->stimulus, o->kind));
     if (l->evaluate_tuned->n == 0 || l->evaluate->n == 0) {
@@ -137,7 +139,8 @@ static ot_status learn(ot_campaign_learned *l, const char *db_path)
     if (isnan(o->cutoff)) o->cutoff = (double)u->ideal / (double)u->images - l->opt.drop;
     o->ideal = ideal;
     const ot_chips before = {u->n, u->layout.length, u->layout.relus, u->signature, u->accuracy, t->gain, t->offset, t->n};
-    const ot_chips after = {t->n, t->layout.length, t->layout.relus, t->signature, t->accuracy, NULL, NULL, 0};
+    const ot_campaign_answers *m = l->casebook_mended->n ? l->casebook_mended : t;      /* small casebooks are not tuned by folds */
+    const ot_chips after = {m->n, m->layout.length, m->layout.relus, m->signature, m->accuracy, NULL, NULL, 0};
     OT_TRY_TO(done, st, join(&untuned, &before, l->opt.more, l->opt.n_more));
     OT_TRY_TO(done, st, join(&tuned, &after, l->opt.more_tuned, l->opt.n_more_tuned));
     OT_TRY_TO(done, st, ot_book_learn(&l->book, &untuned, &tuned, o));

@@ -40,7 +40,7 @@ static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chi
 {
     OT_TRY(ot_plan_load(plan, chip));
     OT_TRY(ot_plan_set_knobs(plan, NULL, NULL));
-    OT_TRY(count(c, plan, &r->correct, r->bits));
+    if (r->job.fresh) OT_TRY(count(c, plan, &r->correct, r->bits));
     OT_TRY(ot_signature_measure(r->signature, plan, &c->main->images, c->main->index, c->main->images.n));
     for (int t = 0; t < OT_TUNERS; t++) {
         if (!(r->job.tuners >> t & 1)) continue;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static const char UNTUNED[] = "untuned";
-static const char *const role_names[] = {[JOB_CASEBOOK] = "casebook", [JOB_EVALUATE] = "evaluate"};
+static const char *const role_names[] = {[JOB_CASEBOOK] = "casebook", [JOB_CROSS] = "casebook", [JOB_EVALUATE] = "evaluate"};
 
 static const char *now(char out[32])
 {
@@ -142,11 +142,29 @@ static ot_status put(campaign *c, const char *key, const char *value, const char
     return ot__store_do(c->store, "INSERT OR REPLACE INTO spec VALUES (?1, ?2, ?3)", "ttt", key, value, role);
 }
 
+/* Casebook chips tuned by the others by their answers to a stimulus that is no longer the one: to be done again. */
+static ot_status forget_cross(campaign *c)
+{
+    static const char *const rows[] = {
+        "DELETE FROM signature WHERE chip IN (SELECT chip FROM casebook) AND knobs <> 'untuned' AND knobs NOT IN (SELECT tuner FROM casebook)",
+        "DELETE FROM moments WHERE chip IN (SELECT chip FROM casebook) AND knobs NOT IN ('untuned', 'matching') AND knobs NOT IN (SELECT tuner FROM casebook)",
+        "DELETE FROM measurement WHERE chip IN (SELECT chip FROM casebook) AND knobs <> 'untuned' AND knobs NOT IN (SELECT tuner FROM casebook)",
+        "DELETE FROM tuning WHERE chip IN (SELECT chip FROM casebook) AND tuner NOT IN (SELECT tuner FROM casebook)",
+    };
+    char *was;
+    OT_TRY(stored(&was, c->store, "stimulus"));
+    int same = !strcmp(was ? was : "random", c->spec->stimulus);
+    ot_free(was);
+    for (size_t i = 0; !same && i < sizeof rows / sizeof *rows; i++) OT_TRY(ot__store_do(c->store, rows[i], ""));
+    return OT_OK;
+}
+
 static ot_status write_spec(campaign *c)
 {
     static const char *const roles[] = {[SPEC_FIXED] = "fixed", [SPEC_GROWS] = "grows", [SPEC_PLACE] = "place", [SPEC_CHOICE] = "choice"};
     char value[SPEC_VALUE], hex[65], *yaml;
     ot_sha256 sha;
+    OT_TRY(forget_cross(c));
     ot__sha256_start(&sha);
     for (int i = 0; i < ot__spec_keys(); i++) {
         const spec_key *k = ot__spec_key(i);
@@ -264,12 +282,13 @@ ot_status campaign__write(campaign *c, const result *r)
 ot_status campaign__jobs(job **out, int *n, campaign *c, job_role role)
 {
     const ot_campaign_spec *s = c->spec;
-    int first = role == JOB_CASEBOOK ? 0 : s->casebook_chips, count = role == JOB_CASEBOOK ? s->casebook_chips : s->chips, left = 0, more;
+    int first = role == JOB_EVALUATE ? s->casebook_chips : 0, count = role == JOB_EVALUATE ? s->chips : s->casebook_chips, left = 0, more;
     unsigned want = 1u << OT_TUNER_EXHAUSTIVE;
     sqlite3_stmt *stmt = NULL;
     ot_status st = OT_OK;
     job *jobs = ot_alloc((size_t)count, sizeof *jobs);
     if (!jobs) OT_NOMEM("chips", (size_t)count * sizeof *jobs);
+    if (role == JOB_CROSS) want = campaign__menders(s);
     if (role == JOB_EVALUATE) {
         want = 0;
         for (int t = 0; t < s->n_tuners; t++) want |= 1u << s->tuners[t];
@@ -291,7 +310,7 @@ ot_status campaign__jobs(job **out, int *n, campaign *c, job_role role)
         OT_TRY_TO(done, st, ot__store_next(c->store, stmt, &more));
     }
     for (int i = 0; i < count; i++)
-        if (jobs[i].fresh || jobs[i].tuners) jobs[left++] = jobs[i];
+        if ((jobs[i].fresh || jobs[i].tuners) && (role != JOB_CROSS || (int)jobs[i].chip % FOLDS == c->fold)) jobs[left++] = jobs[i];
 done:
     sqlite3_finalize(stmt);
     if (st != OT_OK) {
@@ -310,20 +329,31 @@ static int take_blob(float *out, sqlite3_stmt *stmt, int column, size_t n)
     return 1;
 }
 
+unsigned campaign__menders(const ot_campaign_spec *spec)
+{
+    unsigned bits = 0;
+    for (int m = 0; m < OT_MENDERS; m++)
+        if (ot__spec_has_tuner(spec, ot_mender_tuner((ot_mender)m))) bits |= 1u << ot_mender_tuner((ot_mender)m);
+    return bits;
+}
+
 /* Rows in chip order, so that the casebook does not depend on which chip was finished first. */
-ot_status campaign__read_casebook(campaign *c)
+ot_status campaign__read_casebook(campaign *c, int without)
 {
     size_t most = (size_t)c->spec->casebook_chips, s = (size_t)c->n_signature, l = (size_t)c->n_relus, n = 0;
     sqlite3_stmt *stmt = NULL;
     ot_status st = OT_OK;
     int more;
+    ot_casebook_free(c->casebook);
+    ot_free(c->casebook_chip);
+    c->casebook = NULL;
     c->casebook_chip = ot_alloc(most, sizeof *c->casebook_chip);
     float *signature = ot_alloc(most * s, sizeof(float)), *gain = ot_alloc(most * l, sizeof(float)), *offset = ot_alloc(most * l, sizeof(float));
     if (!signature || !gain || !offset || !c->casebook_chip) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for a casebook of %zu chips", most);
     OT_TRY_TO(done, st, ot__store_ask(&stmt, c->store,
                                       "SELECT s.value, t.gain, t.offset, b.chip FROM casebook b JOIN signature s ON s.chip = b.chip AND"
                                       " s.stimulus = ?1 AND s.knobs = 'untuned' JOIN tuning t ON t.chip = b.chip AND t.tuner = b.tuner"
-                                      " ORDER BY b.chip", "i", c->main->id));
+                                      " WHERE b.chip % ?2 <> ?3 ORDER BY b.chip", "iii", c->main->id, (int64_t)FOLDS, (int64_t)without));
     OT_TRY_TO(done, st, ot__store_next(c->store, stmt, &more));
     for (; more && n < most; n++) {
         if (!take_blob(signature + n * s, stmt, 0, s) || !take_blob(gain + n * l, stmt, 1, l) || !take_blob(offset + n * l, stmt, 2, l))

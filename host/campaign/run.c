@@ -5,6 +5,8 @@
  * in it, in chip order, whatever order its chips were finished in.
  *
  *     casebook   chips 0..C-1       untuned accuracy, signature, exhaustive tuning
+ *     cross      the casebook       the tuners that a test floor has too, each chip by a casebook of the other folds' chips: so that learners
+ *                                   see tuned chips as the test floor will (recipe/book.c)
  *     evaluate   chips C..C+N-1     untuned accuracy, signature, every tuner of the spec
  *     respond    all of them        signatures and moments that are missing: with knobs set, to stimuli added since (respond.c) */
 #include "base/fail.h"
@@ -174,7 +176,7 @@ static void *work(void *arg)
 
 static ot_status run_phase(campaign *c, job_role role)
 {
-    static const char *const names[] = {[JOB_CASEBOOK] = "casebook chips", [JOB_EVALUATE] = "evaluation chips", [JOB_RESPOND] = "chips to answer stimuli"};
+    static const char *const names[] = {[JOB_CASEBOOK] = "casebook chips", [JOB_CROSS] = "casebook chips tuned by others", [JOB_EVALUATE] = "evaluation chips", [JOB_RESPOND] = "chips to answer stimuli"};
     phase p = {.c = c, .role = role, .mutex = PTHREAD_MUTEX_INITIALIZER};
     OT_TRY(role == JOB_RESPOND ? campaign__respond_jobs(&p.jobs, &p.n, c) : campaign__jobs(&p.jobs, &p.n, c, role));
     int all = role == JOB_CASEBOOK ? c->spec->casebook_chips : role == JOB_EVALUATE ? c->spec->chips : p.n;
@@ -232,6 +234,28 @@ done:
     return st;
 }
 
+static ot_status open_casebook(campaign *c, int without)
+{
+    OT_TRY(campaign__read_casebook(c, without));
+    return ot__spec_has_tuner(c->spec, OT_TUNER_RIDGE) ? ot_casebook_fit_ridge(c->casebook) : OT_OK;
+}
+
+/* Too few chips for folds are left alone. */
+static ot_status run_cross(campaign *c)
+{
+    if (!campaign__menders(c->spec) || c->spec->casebook_chips < 2 * FOLDS) return OT_OK;
+    for (c->fold = 0; c->fold < FOLDS; c->fold++) {
+        job *jobs;
+        int n;
+        OT_TRY(campaign__jobs(&jobs, &n, c, JOB_CROSS));
+        ot_free(jobs);
+        if (!n) continue;
+        if (ot__spec_casebook_tuner(c->spec) < OT_TUNERS) OT_TRY(open_casebook(c, c->fold));
+        OT_TRY(run_phase(c, JOB_CROSS));
+    }
+    return OT_OK;
+}
+
 static ot_status run_phases(campaign *c)
 {
     const ot_campaign_spec *s = c->spec;
@@ -246,8 +270,10 @@ static ot_status run_phases(campaign *c)
             OT_FAIL(OT_E_MISMATCH, "%s: the casebook has %lld of %d chips, want all before the %s tuner runs (--phase casebook)",
                     ot__store_path(c->store), (long long)have, s->casebook_chips, ot_tuner_name(looks));
         if (c->main->id) OT_TRY(run_phase(c, JOB_RESPOND));              /* the casebook's answers to a stimulus chosen since */
-        OT_TRY(campaign__read_casebook(c));
-        if (ot__spec_has_tuner(s, OT_TUNER_RIDGE)) OT_TRY(ot_casebook_fit_ridge(c->casebook));
+    }
+    if (s->chips > 0) OT_TRY(run_cross(c));
+    if (s->chips > 0 && looks < OT_TUNERS) {
+        OT_TRY(open_casebook(c, -1));
         say(c, "casebook: %d clusters", ot_casebook_clusters(c->casebook));
     }
     OT_TRY(run_phase(c, JOB_EVALUATE));

@@ -50,7 +50,9 @@ static ot_status learn_after(ot_learned **out, const ot_chips *u, const ot_chips
     memcpy(signature + a * s, t->signature, b * s * sizeof *signature);
     memcpy(accuracy, u->accuracy, a * sizeof *accuracy);
     memcpy(accuracy + a, t->accuracy, b * sizeof *accuracy);
-    st = ot_judge_learn(out, signature, accuracy, (int)(a + b), (int)s, o);
+    ot_learn_options own = *o;
+    own.first = (int)a;
+    st = ot_judge_learn(out, signature, accuracy, (int)(a + b), (int)s, &own);
 done:
     ot_free(accuracy);
     ot_free(signature);

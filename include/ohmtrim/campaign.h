@@ -176,7 +176,9 @@ ot_campaign_learn_options ot_campaign_learn_defaults(void);
 /* Learned from the casebook chips; the evaluation chips say what it is worth. */
 typedef struct ot_campaign_learned {
     ot_campaign_learn_options opt;       /* resolved: cutoff, stimulus, kind */
-    ot_campaign_answers *casebook, *casebook_tuned, *evaluate, *evaluate_tuned;      /* evaluate_tuned NULL: the campaign has not run the mender's tuner */
+    /* casebook_tuned: with the knobs of the casebook; casebook_mended: with those of the mender's tuner, each from chips of other folds
+     * (n = 0: a casebook too small for that); evaluate_tuned: with the mender's tuner, NULL: the campaign has not run it */
+    ot_campaign_answers *casebook, *casebook_tuned, *casebook_mended, *evaluate, *evaluate_tuned;
     ot_book             *book;
     ot_opinions         *opinions;       /* NULL without evaluate_tuned */
     char                 network[512], network_sha[65], spec_sha[65];

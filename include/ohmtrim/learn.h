@@ -23,6 +23,8 @@ typedef struct ot_learn_options {
     ot_screen_options    screen;
     int                  folds;            /* of cross-validation, 5 */
     uint64_t             seed;             /* of the folds */
+    int                  first;            /* chips before it only teach the predictor; errors, intervals, guard bands and the screen are of
+                                              those from it on; 0 */
     int                  errors_out_of_fold;   /* rule 002: eps_max from errors out of fold, not (paper 002) in sample */
 } ot_learn_options;
 ot_learn_options ot_learn_defaults(void);      /* MARS of degree 1, MRCD */
@@ -30,9 +32,9 @@ ot_learn_options ot_learn_defaults(void);      /* MARS of degree 1, MRCD */
 /* A judge and how good it is. */
 typedef struct ot_learned {
     ot_judge            judge;
-    ot_cross_validation cv;                /* of predicted - accuracy */
+    ot_cross_validation cv;                /* of predicted - accuracy, chips first.. */
     ot_screen_report    screen;
-    int                 n;                 /* chips */
+    int                 n, first;          /* chips; which of them the errors are of */
     double             *predicted, *accuracy;  /* (n) out of fold, and as given */
     double              error_mean, error_sd;  /* of |a_hat - a|, paper 002: on the training chips, or out of fold */
 } ot_learned;
@@ -45,9 +47,10 @@ void      ot_learned_free(ot_learned *l);
 /* The guard band of a rule at a cutoff:
  *     000        k sd of the errors out of fold (paper 000 III.C gives no k; 2 is ours)
  *     002        mean + 2 sd of |error| (paper 002 III)
- *     conformal  the least g >= 0 with (bad chips that would pass + 1) / (n + 1) <= escape, bad chips that would pass being those with
+ *     conformal  the least g >= 0 with (bad chips that would pass + 1) / (n + 1) <= escape / 2, bad chips that would pass being those with
  *                accuracy < cutoff and a_hat (out of fold) >= cutoff + g: then a new chip like these is bad and passes with probability
- *                escape at most (conformal risk control; Angelopoulos, Bates, Fisch, Lei, Schuster 2022, theorem 1)
+ *                escape / 2 at most (conformal risk control; Angelopoulos, Bates, Fisch, Lei, Schuster 2022, theorem 1), and as a chip
+ *                meets at most two verdicts, escape at most is promised for both
  * OT_E_RANGE: k < 0, escape outside 0..1, or too few chips for so small an escape (names how many are wanted). */
 ot_status ot_rule_guard(double *guard, const ot_learned *l, ot_rule_kind kind, double cutoff, double k, double escape);
 /* -- All of it: a book, from which recipes are written -------------------------------------------------------------- */
@@ -86,8 +89,8 @@ typedef struct ot_book {
     void        *moments;
 } ot_book;
 
-/* `untuned`: chips as manufactured.  `tuned` (may be NULL): chips measured with knobs set; the second judge learns from both, as a tuned chip
- * may be anywhere from mended to not.  OT_E_DATA: all chips have the same accuracy, unusable numbers (names chip and number), no knobs for a
+/* `untuned`: chips as manufactured.  `tuned` (may be NULL): chips measured with knobs set, by a mender that had not seen them; the second judge
+ * learns from both, as a tuned chip may be anywhere from mended to not, and is measured on the tuned ones.  OT_E_DATA: all chips have the same accuracy, unusable numbers (names chip and number), no knobs for a
  * mender that needs them; OT_E_SHAPE: signatures of two lengths. */
 ot_status ot_book_learn(ot_book **out, const ot_chips *untuned, const ot_chips *tuned, const ot_book_options *opt);
 void      ot_book_free(ot_book *b);
