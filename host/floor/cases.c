@@ -1,4 +1,5 @@
 /* cases.c - search in the casebook: which chip tuned before answered the stimulus most like this one. */
+#include "floor/sums.h"
 #include "ohmtrim/floor.h"
 
 #include <math.h>
@@ -12,16 +13,16 @@ void ot_cases_free(ot_cases *c)
 static double squared(const ot_cases *c, int row, const double *x)
 {
     const float *y = c->x + (int64_t)row * c->p;
-    double       sum = 0;
-    for (int k = 0; k < c->p; k++) sum += (x[k] - (double)y[k]) * (x[k] - (double)y[k]);
+    double       sum;
+    OT_SUM(sum, c->p, (x[k] - (double)y[k]) * (x[k] - (double)y[k]));
     return sum;
 }
 
 static double absolute(const ot_cases *c, int row, const double *x)
 {
     const float *y = c->x + (int64_t)row * c->p;
-    double       sum = 0;
-    for (int k = 0; k < c->p; k++) sum += fabs(x[k] - (double)y[k]);
+    double       sum;
+    OT_SUM(sum, c->p, fabs(x[k] - (double)y[k]));
     return sum;
 }
 

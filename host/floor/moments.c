@@ -4,6 +4,7 @@
  * spread of each T-ReLU's input while it runs the stimulus can be mended from 2 L stored numbers of the ideal network.  The layers are
  * all measured in one pass with knobs 1, 0, so a layer behind a bad one is judged by its unmended input; the campaign's closed form,
  * which mends layer by layer, does not have that weakness. */
+#include "floor/sums.h"
 #include "ohmtrim/floor.h"
 
 #include <math.h>
@@ -14,9 +15,7 @@ int ot_ridge_knobs_value(const ot_ridge_knobs *m, const double *x, float *gain, 
 {
     int held = 0;
     for (int i = 0; i < 2 * m->l; i++) {
-        const double *row = m->coef + (int64_t)i * m->p;
-        double        v = m->intercept[i];
-        for (int k = 0; k < m->p; k++) v += row[k] * x[k];
+        double v = m->intercept[i] + ot__dot(m->coef + (int64_t)i * m->p, x, m->p);
         if (i < m->l && v < LEAST_GAIN) v = LEAST_GAIN, held++;
         *(i < m->l ? gain + i : offset + i - m->l) = (float)v;
     }

@@ -1,8 +1,9 @@
 /* predictor.c - a signature's features, and the accuracy that a learned model makes of them.
  *
- * Sums run in the order of the arrays, so the same model gives the same bits wherever it is evaluated.  A NaN among the features a
+ * Sums run in a fixed order, so the same model gives the same bits wherever it is evaluated.  A NaN among the features a
  * model looks at gives NaN, but for boosting, whose comparisons would send it right: there every NaN is looked for first. */
 #include "floor/names.h"
+#include "floor/sums.h"
 
 #include <math.h>
 
@@ -46,9 +47,7 @@ static double boost(const ot_boost *m, const double *x, int p)
 
 static double ridge(const ot_ridge *m, const double *x, int p)
 {
-    double y = m->intercept;
-    for (int k = 0; k < p; k++) y += m->coef[k] * x[k];
-    return y;
+    return m->intercept + ot__dot(m->coef, x, p);
 }
 
 double ot_predictor_value(const ot_predictor *m, const double *x)

@@ -1,21 +1,21 @@
 /* screen.c - how far a signature lies from the normal ones: a robust Mahalanobis distance by forward substitution. */
 #include "floor/names.h"
+#include "floor/sums.h"
 
 #include <math.h>
 
 /* Scores along the axes, then the logarithm of what they leave over. */
 static void project(const ot_screen *s, const double *x, double *rest, double *z)
 {
-    double left = 0;
+    double left, score;
     for (int k = 0; k < s->p; k++) rest[k] = x[k] - s->mean[k];
     for (int a = 0; a < s->q - 1; a++) {
         const double *axis = s->axes + (int64_t)a * s->p;
-        double        score = 0;
-        for (int k = 0; k < s->p; k++) score += axis[k] * (x[k] - s->mean[k]);
+        OT_SUM(score, s->p, axis[k] * (x[k] - s->mean[k]));
         for (int k = 0; k < s->p; k++) rest[k] -= score * axis[k];
         z[a] = score;
     }
-    for (int k = 0; k < s->p; k++) left += rest[k] * rest[k];
+    OT_SUM(left, s->p, rest[k] * rest[k]);
     z[s->q - 1] = log(left + 1e-300);
 }
 
@@ -27,9 +27,7 @@ double ot_screen_distance(const ot_screen *s, const double *x, double *work)
         for (int k = 0; k < s->p; k++) z[k] = x[k];
     for (int i = 0; i < s->q; i++) {                   /* z becomes L^-1 (z - centre) */
         const double *row = s->factor + (int64_t)i * s->q;
-        double        v = z[i] - s->centre[i];
-        for (int j = 0; j < i; j++) v -= row[j] * z[j];
-        z[i] = v / row[i];
+        z[i] = (z[i] - s->centre[i] - ot__dot(row, z, i)) / row[i];
         d2 += z[i] * z[i];
     }
     return d2;
