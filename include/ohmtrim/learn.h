@@ -1,9 +1,13 @@
 /* learn.h - from measured chips to what judges new ones: arrays in, judge and rules out.  Part of the recipe stage.
  *
- *     ot_learned *l;
- *     ot_status   st = ot_judge_learn(&l, signatures, accuracy, n, s, NULL);
- *     double      guard;
- *     st = ot_rule_guard(&guard, l, OT_RULE_000, cutoff, 2.0, 0.01);
+ *     enum { N = 500, S = 370 };
+ *     static float  signatures[N * S];                           // measured
+ *     static double accuracy[N];
+ *     double        guard;
+ *     ot_learned   *l;
+ *     ot_status st = ot_judge_learn(&l, signatures, accuracy, N, S, NULL);
+ *     st = ot_rule_guard(&guard, l, OT_RULE_000, 0.88, 2.0, 0.01);
+ *     ot_learned_free(l);
  *
  * The arrays may come from a simulated campaign or from real chips: nothing here knows of networks.  Since 0.1. */
 #ifndef OHMTRIM_LEARN_H

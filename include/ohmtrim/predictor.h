@@ -1,11 +1,16 @@
 /* predictor.h - learning to predict a chip's accuracy from its signature: MARS, gradient boosting, ridge.  Part of the test stage.
  *
- *     ot_features  f;
- *     ot_predictor m;
- *     st = ot_features_fit(&f, signatures, n, s);
- *     x = ...                                                    // ot_features_apply on each row
- *     st = ot_predictor_fit(&m, x, accuracy, n, f.p, NULL);
- *     a_hat = ot_predictor_value(&m, x_new);                     // floor.h
+ *     enum { N = 500, S = 370 };
+ *     static float  signatures[N * S], new_signature[S];         // measured
+ *     static double accuracy[N], x[N * S];
+ *     ot_features   f;
+ *     ot_predictor  m;
+ *     ot_predictor_options opt = ot_predictor_defaults(OT_PREDICTOR_MARS);
+ *     ot_status st = ot_features_fit(&f, signatures, N, S);
+ *     for (int i = 0; i < N; i++) ot_features_apply(x + i * f.p, &f, signatures + i * S);
+ *     st = ot_predictor_fit(&m, x, accuracy, N, f.p, &opt);
+ *     ot_features_apply(x, &f, new_signature);
+ *     double a_hat = ot_predictor_value(&m, x);                  // floor.h
  *
  * All arithmetic is double; a model does not depend on the number of threads.  Since 0.1. */
 #ifndef OHMTRIM_PREDICTOR_H

@@ -114,15 +114,21 @@ TEST a_lost_gpu_goes_on_with_cpu_only_where_the_backend_was_open(void)
 {
     ot_campaign_spec s;
     OK(inputs(&s));
+    OK(ot_campaign_spec_set(&s, "tuners", "closed-form-adam,nearest"));
     int64_t start = simt_calls();
     OK(run("whole.db", &s, "cuda", 0, 4, NULL));
-    int64_t calls = simt_calls() - start;
-    simt_fail_call(calls * 3 / 4, cudaErrorIllegalAddress);
-    FAILS(OT_E_CUDA, "results so far are kept", run("asked.db", &s, "cuda", 0, 4, NULL));
-    simt_fail_call(0, 0);
-    int64_t kept = ask("asked.db", "SELECT count(*) FROM chip");
-    ASSERT(kept >= 3 && kept < 7);
-    simt_fail_call(calls * 3 / 4, cudaErrorIllegalAddress);
+    int64_t calls = simt_calls() - start, midway, kept = 7;
+    for (midway = calls * 5 / 8; kept == 7; midway -= calls / 16) { /* back to where the evaluation chips are being tuned */
+        ASSERT(midway > 0);
+        unlink(path_of("asked.db"));
+        simt_fail_call(midway, cudaErrorIllegalAddress);
+        FAILS(OT_E_CUDA, "results so far are kept", run("asked.db", &s, "cuda", 0, 4, NULL));
+        simt_fail_call(0, 0);
+        kept = ask("asked.db", "SELECT count(*) FROM chip");
+    }
+    midway += calls / 16;
+    ASSERT_EQ(3, kept);                                     /* the casebook; four evaluation chips are one fleet */
+    simt_fail_call(midway, cudaErrorIllegalAddress);
     OK(run("auto.db", &s, "auto", 0, 4, NULL));
     simt_fail_call(0, 0);
     ASSERT(strstr(said, "the GPU is lost") && strstr(said, "going on with cpu"));
@@ -131,6 +137,11 @@ TEST a_lost_gpu_goes_on_with_cpu_only_where_the_backend_was_open(void)
     ASSERT_EQ(7 - kept, ask("auto.db", "SELECT count(*) FROM chip JOIN run_info ON run_info.id = chip.run WHERE backend = 'cpu'"));
     OK(run("asked.db", &s, "cuda", 0, 4, NULL));            /* the same command continues */
     ASSERT_EQ(7, ask("asked.db", "SELECT count(*) FROM chip"));
+    simt_fail_call(calls - 5, cudaErrorIllegalAddress);     /* while the chips answer the stimulus, at the end */
+    OK(run("late.db", &s, "auto", 0, 4, NULL));
+    simt_fail_call(0, 0);
+    ASSERT(strstr(said, "the GPU is lost"));
+    ASSERT_EQ(ask("whole.db", "SELECT count(*) FROM signature"), ask("late.db", "SELECT count(*) FROM signature"));
     PASS();
 }
 
