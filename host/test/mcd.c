@@ -10,6 +10,9 @@
  * Then the distances of the best subset are scaled so that their median is chi-square's, rows beyond its 97.5 % quantile are left out,
  * and mean and covariance of the rest are the result.
  *
+ * A random half holds its share of the bad rows, and a tight clump of them (tighter than the normal rows) can have the least determinant of all:
+ * that is MCD's own limit, not the search's (the regularised MCD with 3/4 of the rows is harder to fool that way).
+ *
  * Exact fit: h rows or more may lie on a hyperplane (a constant number, one that repeats another); then the least determinant is 0 and
  * the covariance has no inverse.  A covariance whose factor loses 12 digits at a pivot gets 1e-10 of each number's variance over all
  * rows added to its diagonal: rows on the plane keep ordinary distances, rows off it by more than a few 1e-5 of a standard deviation
@@ -40,6 +43,7 @@ static void close_set(set *s)
     ot_free(s->ranked);
     ot_free(s->next);
     ot_free(s->x);
+    *s = (set){0};
 }
 
 /* Copies rows of x. */

@@ -43,6 +43,7 @@ static void close_fit(fit *f)
     ot_free(f->ranked);
     ot_free(f->next);
     ot_free(f->u);
+    f->ranked = NULL, f->next = NULL, f->u = NULL;
 }
 
 static ot_status open_fit(fit *f, int n, int p, int h)
