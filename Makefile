@@ -13,6 +13,7 @@ BENCH_SRC := $(sort $(wildcard bench/*.c))
 obj       = $(patsubst %.c,$(B)/%.o,$(1))
 CU_SRC    := $(sort $(wildcard kernels/*.cu))
 LIB_OBJ   := $(call obj,$(LIB_SRC)) $(B)/onnx.pb-c.o $(if $(HAVE_NVCC),$(patsubst %.cu,$(B)/%.o,$(CU_SRC)))
+FLOOR_OBJ := $(call obj,$(filter host/floor/%,$(LIB_SRC)) host/base/status.c host/base/memory.c)
 VERBS     := $(patsubst tools/cmd_%.c,%,$(filter tools/cmd_%.c,$(CMD_SRC)))
 SUITES    := $(patsubst tests/test_%.c,%,$(filter tests/test_%.c,$(TEST_SRC)))
 BENCHES   := $(patsubst bench/bench_%.c,%,$(filter bench/bench_%.c,$(BENCH_SRC)))
@@ -21,7 +22,7 @@ BENCHES   := $(patsubst bench/bench_%.c,%,$(filter bench/bench_%.c,$(BENCH_SRC))
 .PHONY: all demo check check-now check-san check-oom check-bites check-fuzz bench install config help deps clean format lib
 .DELETE_ON_ERROR:
 
-all: config $(CMD)
+all: config $(CMD) $(B)/libohmtrim-floor.a
 
 help:
 	@echo 'make            build the command ./ohmtrim and the library'
@@ -52,7 +53,7 @@ config:
 deps:
 	@tools/install-deps
 
-lib: $(B)/libohmtrim.a
+lib: $(B)/libohmtrim.a $(B)/libohmtrim-floor.a
 
 $(CMD): $(B)/ohmtrim
 	$(Q)cp -f $< $@.new && mv -f $@.new $@
@@ -61,6 +62,10 @@ $(B)/ohmtrim: $(call obj,$(CMD_SRC)) $(B)/libohmtrim.a
 	$(Q)$(CC) $(SAN) -o $@ $^ $(LIBS)
 
 $(B)/libohmtrim.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# What a test floor links: the same objects, and nothing but the C library and libm behind them.
+$(B)/libohmtrim-floor.a: $(FLOOR_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(B)/tests/run: $(call obj,$(TEST_SRC)) $(B)/libohmtrim.a
@@ -195,11 +200,13 @@ clean:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/ohmtrim
 	install -m 755 $(CMD) $(DESTDIR)$(PREFIX)/bin/ohmtrim
-	install -m 644 $(B)/libohmtrim.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 $(B)/libohmtrim.a $(B)/libohmtrim-floor.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 include/ohmtrim.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 include/ohmtrim/*.h $(DESTDIR)$(PREFIX)/include/ohmtrim/
 	printf 'prefix=%s\nName: ohmtrim\nDescription: test and tune neural-network chips of resistive memory\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lohmtrim $(LIBS)\n' \
 	    '$(PREFIX)' "$$(sed -n 's/^#define OT_VERSION "\(.*\)"/\1/p' include/ohmtrim/base.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ohmtrim.pc
+	printf 'prefix=%s\nName: ohmtrim-floor\nDescription: judge and mend chips on the test floor from a recipe\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lohmtrim-floor -lm\n' \
+	    '$(PREFIX)' "$$(sed -n 's/^#define OT_VERSION "\(.*\)"/\1/p' include/ohmtrim/base.h)" > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ohmtrim-floor.pc
 
 check-oom: config tests
 	@$(BUILD)/run -t allocation

@@ -19,6 +19,7 @@
 #include "ohmtrim/screen.h"
 #include "ohmtrim/synthesise.h"
 #include "ohmtrim/tune.h"
+#include "ohmtrim/recipe.h"
 #include "ohmtrim/campaign.h"
 #include "ohmtrim/report.h"
 

@@ -474,7 +474,11 @@ TEST every_tuner_mends_a_chip(void)
         ASSERT(cost.steps == 15 && cost.images_forward == 240);
         ot_chip_free(chip);
     }
+    FAILS(OT_E_USAGE, "moments wants a stimulus", ot_tuning_run(tuning, OT_TUNER_MOMENTS, b.plan, NULL, NULL, gain, offset, NULL, &cost));
+    OK(ot_tuning_set_stimulus(tuning, b.plan, &b.data, stimulus, 3));
     OK(ot_casebook_make(&cb, book, book_gain, book_offset, 3, 48, L, 0));
+    FAILS(OT_E_USAGE, "no ridge regression", ot_tuning_run(tuning, OT_TUNER_RIDGE, b.plan, cb, book, gain, offset, NULL, &cost));
+    OK(ot_casebook_fit_ridge(cb));
     OK(draw(&chip, b.net, 0));                            /* a bad one, which the casebook knows */
     OK(ot_plan_load(b.plan, chip));
     OK(ot_plan_set_knobs(b.plan, NULL, NULL));
@@ -486,8 +490,11 @@ TEST every_tuner_mends_a_chip(void)
         double after = loss_of(&b, gain, offset);
         if (!(after < before)) printf("\n%s: loss %g before, %g after\n", ot_tuner_name((ot_tuner)t), before, after);
         ASSERT_LT(after, before);
-        ASSERT(cost.images_forward > 0 || t == OT_TUNER_LEARNED);
-        if (t == OT_TUNER_LEARNED) CHECK_CLOSE(book_gain, gain, L, 0);
+        ASSERT(cost.images_forward > 0 || ot_tuner_wants_casebook((ot_tuner)t));
+        if (t == OT_TUNER_LEARNED || t == OT_TUNER_NEAREST) CHECK_CLOSE(book_gain, gain, L, 0);
+        if (t == OT_TUNER_KNN) CHECK_CLOSE(book_gain, gain, L, /* the chip itself weighs 1e12, others 1 / distance */ 1e-9);
+        if (t == OT_TUNER_LEARNED_ADAM) ASSERT_EQ(5, cost.steps);
+        if (t == OT_TUNER_MOMENTS) ASSERT_EQ(3, cost.images_forward);
     }
     ASSERT_EQ(0, nearest);
     FAILS(OT_E_USAGE, "casebook", ot_tuning_run(tuning, OT_TUNER_LEARNED, b.plan, NULL, signature, gain, offset, NULL, &cost));
@@ -546,7 +553,9 @@ TEST no_memory_is_said_and_nothing_leaks_in_any_tuner(void)
         ot_tune_cost cost;
         ot_memory_fail_at(n);
         ot_status st = ot_tuning_open(&tuning, b.plan, &b.data, &opt);
+        if (st == OT_OK) st = ot_tuning_set_stimulus(tuning, b.plan, &b.data, (const uint32_t[2]){3, 5}, 2);
         if (st == OT_OK) st = ot_casebook_make(&cb, signatures, gains, offsets, 10, 4, L, 0);
+        if (st == OT_OK) st = ot_casebook_fit_ridge(cb);
         for (int t = 0; t < OT_TUNERS && st == OT_OK; t++)
             st = ot_tuning_run(tuning, (ot_tuner)t, b.plan, cb, signatures, gain, offset, NULL, &cost);
         ot_memory_fail_at(0);

@@ -44,7 +44,7 @@ static ot_status run_tuner(result *r, room *m, const campaign *c, ot_fleet *f, o
         tuned *u = &r[k].tuned[r[k].n_tuned++];
         u->tuner = t;
         u->cost = m->cost[k];
-        if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->spec->stimulus_images;
+        if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->main->images.n;
         u->nearest = m->nearest[k] < 0 ? -1 : (int)c->casebook_chip[m->nearest[k]];
         u->correct = m->correct[k];
         memcpy(u->gain, m->gain + k * L, L * sizeof *u->gain);
@@ -58,7 +58,7 @@ static ot_status measure_all(result *r, room *m, const campaign *c, ot_fleet *f,
 {
     const size_t S = (size_t)c->n_signature;
     OT_TRY(count(m, c, f));
-    OT_TRY(ot_signature_measure_fleet(m->signature, f, c->test, c->stimulus, c->spec->stimulus_images));
+    OT_TRY(ot_signature_measure_fleet(m->signature, f, &c->main->images, c->main->index, c->main->images.n));
     for (size_t k = 0; k < (size_t)ot_fleet_chips(f); k++) {
         r[k].correct = m->correct[k];
         memcpy(r[k].bits, m->bits + k * c->n_bits, c->n_bits);

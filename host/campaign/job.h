@@ -11,7 +11,9 @@
 typedef struct stimulus {
     int64_t id;
     int     n_signature;                   /* S */
+    char    name[64];
     ot_data images;                        /* labels are of no use */
+    uint32_t *index;                       /* 0..k-1 */
     float  *ideal;                         /* (2 L) the ideal network's moments; NULL until it was asked */
 } stimulus;
 
@@ -27,6 +29,7 @@ typedef struct campaign {
     uint32_t    *stimulus;                 /* (stimulus_images) of the test images */
     stimulus    *stimuli;                  /* of the store, by number: (n_stimuli); read for the responses */
     int          n_stimuli;
+    stimulus    *main;                     /* the one that tuners look at: spec.stimulus */
     int          n_signature, n_relus;
     size_t       n_bits;                   /* bytes of packed right answers */
     char         network_sha[65], train_sha[65], test_sha[65], device_sha[65];

@@ -41,13 +41,13 @@ static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chi
     OT_TRY(ot_plan_load(plan, chip));
     OT_TRY(ot_plan_set_knobs(plan, NULL, NULL));
     OT_TRY(count(c, plan, &r->correct, r->bits));
-    OT_TRY(ot_signature_measure(r->signature, plan, c->test, c->stimulus, c->spec->stimulus_images));
+    OT_TRY(ot_signature_measure(r->signature, plan, &c->main->images, c->main->index, c->main->images.n));
     for (int t = 0; t < OT_TUNERS; t++) {
         if (!(r->job.tuners >> t & 1)) continue;
         tuned *u = &r->tuned[r->n_tuned];
         int nearest = -1;
         OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, r->signature, u->gain, u->offset, &nearest, &u->cost));
-        if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->spec->stimulus_images;         /* its signature */
+        if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->main->images.n;         /* its signature */
         u->tuner = (ot_tuner)t;
         u->nearest = nearest < 0 ? -1 : (int)c->casebook_chip[nearest];
         OT_TRY(count(c, plan, &u->correct, u->bits));

@@ -38,7 +38,7 @@ static ot_status stored(char **out, ot_store *s, const char *key)
 /* Does the asked value keep what the stored one made? */
 static int keeps(const ot_campaign_spec *spec, const spec_key *k, const char *was, const char *is)
 {
-    if (k->role == SPEC_FIXED) return !strcmp(was, is);
+    if (k->role == SPEC_FIXED || !strcmp(was, is)) return !strcmp(was, is);
     ot_campaign_spec old = *spec;
     if (ot_campaign_spec_set(&old, k->name, was) != OT_OK) return 0;
     if (k->type == SPEC_INT) return old.chips <= spec->chips;
@@ -68,6 +68,13 @@ static ot_status compare_spec(campaign *c)
         OT_TRY(stored(&was, c->store, k->name));
         ot__spec_value(value, c->spec, k);
         if (!was && !strncmp(k->name, "stuck_", 6) && !strcmp(value, "0")) continue;      /* stored before there were stuck cells */
+        if (k->role == SPEC_CHOICE) {
+            int64_t evaluated = 0;                                                          /* another one as long as nothing stands on the old one */
+            if (strcmp(was ? was : "random", value)) OT_TRY(ot__store_int(&evaluated, c->store, 0, "SELECT count(*) FROM chip WHERE role = 'evaluate'", ""));
+            if (evaluated) differ(&l, k->name, was ? was : "random", value);
+            ot_free(was);
+            continue;
+        }
         if (!was || !keeps(c->spec, k, was, value)) differ(&l, k->name, was ? was : "nothing", value);
         ot_free(was);
     }
@@ -137,7 +144,7 @@ static ot_status put(campaign *c, const char *key, const char *value, const char
 
 static ot_status write_spec(campaign *c)
 {
-    static const char *const roles[] = {[SPEC_FIXED] = "fixed", [SPEC_GROWS] = "grows", [SPEC_PLACE] = "place"};
+    static const char *const roles[] = {[SPEC_FIXED] = "fixed", [SPEC_GROWS] = "grows", [SPEC_PLACE] = "place", [SPEC_CHOICE] = "choice"};
     char value[SPEC_VALUE], hex[65], *yaml;
     ot_sha256 sha;
     ot__sha256_start(&sha);
@@ -238,7 +245,7 @@ static ot_status chip_rows(campaign *c, const result *r)
     if (r->failure[0]) return OT_OK;
     if (r->job.fresh) {
         OT_TRY(write_measurement(c, chip, UNTUNED, r->correct, r->bits));
-        OT_TRY(ot__store_do(c->store, "INSERT INTO signature VALUES (?1, 0, ?2, ?3)", "itb", chip, UNTUNED, (const void *)r->signature,
+        OT_TRY(ot__store_do(c->store, "INSERT INTO signature VALUES (?1, ?2, ?3, ?4)", "iitb", chip, c->main->id, UNTUNED, (const void *)r->signature,
                             (size_t)c->n_signature * sizeof(float)));
     }
     for (int t = 0; t < r->n_tuned; t++) OT_TRY(write_tuned(c, chip, &r->tuned[t]));
@@ -315,8 +322,8 @@ ot_status campaign__read_casebook(campaign *c)
     if (!signature || !gain || !offset || !c->casebook_chip) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for a casebook of %zu chips", most);
     OT_TRY_TO(done, st, ot__store_ask(&stmt, c->store,
                                       "SELECT s.value, t.gain, t.offset, b.chip FROM casebook b JOIN signature s ON s.chip = b.chip AND"
-                                      " s.stimulus = 0 AND s.knobs = 'untuned' JOIN tuning t ON t.chip = b.chip AND t.tuner = b.tuner"
-                                      " ORDER BY b.chip", ""));
+                                      " s.stimulus = ?1 AND s.knobs = 'untuned' JOIN tuning t ON t.chip = b.chip AND t.tuner = b.tuner"
+                                      " ORDER BY b.chip", "i", c->main->id));
     OT_TRY_TO(done, st, ot__store_next(c->store, stmt, &more));
     for (; more && n < most; n++) {
         if (!take_blob(signature + n * s, stmt, 0, s) || !take_blob(gain + n * l, stmt, 1, l) || !take_blob(offset + n * l, stmt, 2, l))

@@ -113,19 +113,16 @@ static ot_status ask(response *r, const campaign *c, ot_fleet *f, int i, size_t 
     stimulus *s = &c->stimuli[i];
     ot_status st = OT_OK;
     double   *target = ot_alloc(2 * r->l, sizeof *target);
-    uint32_t *index = ot_alloc((size_t)s->images.n, sizeof *index);
-    if (!target || !index) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for the targets of %zu layers", r->l);
-    for (int k = 0; k < s->images.n; k++) index[k] = (uint32_t)k;
+    if (!target) OT_NOMEM("targets", 2 * r->l * sizeof *target);
     for (size_t l = 0; l < 2 * r->l; l++) target[l] = (double)s->ideal[l];
     for (int k = 0; k < r->n_sets; k++) {
         const int matching = k == r->n_sets - 1;
         noting    m = {.out = moments_at(r, i, k), .l = r->l, .mean0 = matching ? target : NULL, .sd0 = target + r->l};
         OT_TRY_TO(done, st, ot_fleet_set_knobs(f, k && !matching ? r->gain[k] : NULL, k && !matching ? r->offset[k] : NULL));
-        if (!matching) OT_TRY_TO(done, st, ot_signature_measure_fleet(signature_at(r, s, before, k), f, &s->images, index, s->images.n));
-        OT_TRY_TO(done, st, ot_fleet_moments(f, &s->images, index, tile_of(c, s), note, &m));
+        if (!matching) OT_TRY_TO(done, st, ot_signature_measure_fleet(signature_at(r, s, before, k), f, &s->images, s->index, s->images.n));
+        OT_TRY_TO(done, st, ot_fleet_moments(f, &s->images, s->index, tile_of(c, s), note, &m));
     }
 done:
-    ot_free(index);
     ot_free(target);
     return st;
 }
@@ -213,20 +210,18 @@ ot_status campaign__respond_ideal(campaign *c, ot_plan *plan)
 {
     ot_status st = OT_OK;
     float    *signature = NULL, *moments = ot_alloc(2 * (size_t)c->n_relus, sizeof *moments);
-    uint32_t *index = NULL;
     int64_t   have;
     if (!moments) OT_NOMEM("moments", 2 * (size_t)c->n_relus * sizeof *moments);
     OT_TRY_TO(done, st, ot_plan_load(plan, NULL));
     for (int i = 0; i < c->n_stimuli; i++) {
         stimulus *s = &c->stimuli[i];
         noting    m = {.out = moments, .l = (size_t)c->n_relus};
-        ot_free(signature), ot_free(index);
-        signature = ot_alloc((size_t)s->n_signature, sizeof *signature), index = ot_alloc((size_t)s->images.n, sizeof *index);
-        if (!signature || !index) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for a signature of %d numbers", s->n_signature);
-        for (int k = 0; k < s->images.n; k++) index[k] = (uint32_t)k;
+        if (s->ideal) continue;
+        ot_free(signature);
+        if (!(signature = ot_alloc((size_t)s->n_signature, sizeof *signature))) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %d numbers", s->n_signature);
         OT_TRY_TO(done, st, ot_plan_set_knobs(plan, NULL, NULL));
-        OT_TRY_TO(done, st, ot_signature_measure(signature, plan, &s->images, index, s->images.n));
-        OT_TRY_TO(done, st, ot_plan_moments(plan, &s->images, index, tile_of(c, s), note_one, &m));
+        OT_TRY_TO(done, st, ot_signature_measure(signature, plan, &s->images, s->index, s->images.n));
+        OT_TRY_TO(done, st, ot_plan_moments(plan, &s->images, s->index, tile_of(c, s), note_one, &m));
         if (!(s->ideal = ot_alloc(2 * (size_t)c->n_relus, sizeof *s->ideal))) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %d moments", 2 * c->n_relus);
         memcpy(s->ideal, moments, 2 * (size_t)c->n_relus * sizeof *moments);
         OT_TRY_TO(done, st, ot__store_int(&have, c->store, 0, "SELECT count(*) FROM ideal_response WHERE stimulus = ?1", "i", s->id));
@@ -235,7 +230,6 @@ ot_status campaign__respond_ideal(campaign *c, ot_plan *plan)
                                              (size_t)s->n_signature * sizeof *signature, (const void *)moments, 2 * (size_t)c->n_relus * sizeof *moments));
     }
 done:
-    ot_free(index);
     ot_free(signature);
     ot_free(moments);
     return st;

@@ -201,7 +201,7 @@ done:
     return st;
 }
 
-/* What all chips share: the ideal network's right answers, the stimulus, the tuners' images and targets. */
+/* What all chips share: the ideal network's right answers and responses, the stimuli, the tuners' images and targets. */
 static ot_status prelude(campaign *c)
 {
     ot_backend *be = NULL;
@@ -213,37 +213,23 @@ static ot_status prelude(campaign *c)
     OT_TRY_TO(done, st, ot_backend_open(&be, c->backend, NULL));
     OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
     OT_TRY_TO(done, st, ot_tuning_open(&c->tuning, plan, c->train, &c->spec->tune));
-    if (ot__spec_has_tuner(c->spec, OT_TUNER_MOMENTS))
-        OT_TRY_TO(done, st, ot_tuning_set_stimulus(c->tuning, plan, c->test, c->stimulus, c->spec->stimulus_images));
     OT_TRY_TO(done, st, ot__store_int(&have, c->store, 0, "SELECT count(*) FROM ideal", ""));
-    if (have) goto done;
-    if (!(bits = ot_alloc(c->n_bits, 1))) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %zu bytes", c->n_bits);
-    OT_TRY_TO(done, st, ot_plan_load(plan, NULL));
-    OT_TRY_TO(done, st, ot_plan_set_knobs(plan, NULL, NULL));
-    OT_TRY_TO(done, st, ot_plan_count(plan, c->test, NULL, c->test->n, &correct, bits));
-    st = campaign__write_ideal(c, correct, bits);
+    if (!have) {
+        if (!(bits = ot_alloc(c->n_bits, 1))) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %zu bytes", c->n_bits);
+        OT_TRY_TO(done, st, ot_plan_load(plan, NULL));
+        OT_TRY_TO(done, st, ot_plan_set_knobs(plan, NULL, NULL));
+        OT_TRY_TO(done, st, ot_plan_count(plan, c->test, NULL, c->test->n, &correct, bits));
+        OT_TRY_TO(done, st, campaign__write_ideal(c, correct, bits));
+    }
+    OT_TRY_TO(done, st, campaign__read_stimuli(c));
+    OT_TRY_TO(done, st, campaign__respond_ideal(c, plan));
+    if (ot__spec_has_tuner(c->spec, OT_TUNER_MOMENTS))
+        st = ot_tuning_set_stimulus(c->tuning, plan, &c->main->images, c->main->index, c->main->images.n);
 done:
     ot_free(bits);
     ot_plan_free(plan);
     ot_backend_close(be);
     return st;
-}
-
-/* The ideal network's answers, then the chips'. */
-static ot_status run_responses(campaign *c)
-{
-    ot_backend *be = NULL;
-    ot_plan *plan = NULL;
-    ot_status st = OT_OK;
-    ot_plan_options opt = campaign__plan_options(c->spec);
-    OT_TRY_TO(done, st, campaign__read_stimuli(c));
-    OT_TRY_TO(done, st, ot_backend_open(&be, c->backend, NULL));
-    OT_TRY_TO(done, st, ot_plan_open(&plan, be, c->net, &opt));
-    OT_TRY_TO(done, st, campaign__respond_ideal(c, plan));
-done:
-    ot_plan_free(plan);
-    ot_backend_close(be);
-    return st == OT_OK ? run_phase(c, JOB_RESPOND) : st;
 }
 
 static ot_status run_phases(campaign *c)
@@ -252,19 +238,20 @@ static ot_status run_phases(campaign *c)
     int64_t have;
     OT_TRY(prelude(c));
     if (c->how->phase != OT_PHASE_EVALUATE) OT_TRY(run_phase(c, JOB_CASEBOOK));
-    if (c->how->phase == OT_PHASE_CASEBOOK) return run_responses(c);
+    if (c->how->phase == OT_PHASE_CASEBOOK) return run_phase(c, JOB_RESPOND);
     ot_tuner looks = ot__spec_casebook_tuner(s);
     if (s->chips > 0 && looks < OT_TUNERS) {
         OT_TRY(ot__store_int(&have, c->store, 0, "SELECT count(*) FROM chip WHERE role = 'casebook'", ""));
         if (have < s->casebook_chips)
             OT_FAIL(OT_E_MISMATCH, "%s: the casebook has %lld of %d chips, want all before the %s tuner runs (--phase casebook)",
                     ot__store_path(c->store), (long long)have, s->casebook_chips, ot_tuner_name(looks));
+        if (c->main->id) OT_TRY(run_phase(c, JOB_RESPOND));              /* the casebook's answers to a stimulus chosen since */
         OT_TRY(campaign__read_casebook(c));
         if (ot__spec_has_tuner(s, OT_TUNER_RIDGE)) OT_TRY(ot_casebook_fit_ridge(c->casebook));
         say(c, "casebook: %d clusters", ot_casebook_clusters(c->casebook));
     }
     OT_TRY(run_phase(c, JOB_EVALUATE));
-    return run_responses(c);
+    return run_phase(c, JOB_RESPOND);
 }
 
 /* What is done stays; the run that goes on has a row of its own in run_info, which says where each chip was measured. */

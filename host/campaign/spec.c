@@ -33,6 +33,7 @@
     X(casebook_chips, "casebook_chips", SPEC_FIXED, SPEC_INT, AT(casebook_chips), 0, 10000000) \
     X(chips, "chips", SPEC_GROWS, SPEC_INT, AT(chips), 0, 10000000)                    \
     X(stimulus_images, "stimulus_images", SPEC_FIXED, SPEC_INT, AT(stimulus_images), 1, 100000) \
+    X(stimulus, "stimulus", SPEC_CHOICE, TEXT(stimulus))                               \
     X(tile, "tile", SPEC_FIXED, SPEC_INT, AT(tile), 1, 4096)                           \
     X(backend, "backend", SPEC_PLACE, TEXT(backend))
 #define TUNE_KEYS(X)                                                                   \
@@ -55,7 +56,7 @@ const spec_key *ot__spec_key(int i) { return &keys[i]; }
 void ot_campaign_spec_defaults(ot_campaign_spec *spec)
 {
     *spec = (ot_campaign_spec){.device_model = "r1", .variation = OT_VARIATION_INIT, .casebook_chips = 100, .chips = 100,
-                               .stimulus_images = 10, .n_tuners = OT_TUNERS_USUAL, .tune = ot_tune_defaults(), .tile = 128, .backend = "auto"};
+                               .stimulus_images = 10, .n_tuners = OT_TUNERS_USUAL, .tune = ot_tune_defaults(), .tile = 128, .backend = "auto", .stimulus = "random"};
     for (int i = 0; i < OT_TUNERS_USUAL; i++) spec->tuners[i] = (ot_tuner)i;
     spec->tune.seed = spec->variation.seed;
 }

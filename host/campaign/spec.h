@@ -8,6 +8,7 @@ typedef enum spec_role {
     SPEC_FIXED,        /* decides results: must be the same to continue a campaign */
     SPEC_GROWS,        /* may be given more on continuing: what is there stays right */
     SPEC_PLACE,        /* where something lies or is called: what it holds is compared, not its name */
+    SPEC_CHOICE,       /* may change until an evaluation chip is measured */
 } spec_role;
 typedef enum spec_type { SPEC_TEXT, SPEC_INT, SPEC_REAL, SPEC_SEED, SPEC_TUNERS } spec_type;
 typedef struct spec_key {

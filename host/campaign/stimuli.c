@@ -2,16 +2,17 @@
 #include "base/fail.h"
 #include "campaign/job.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void campaign__free_stimuli(campaign *c)
 {
     for (int i = 0; i < c->n_stimuli; i++) {
         stimulus *s = &c->stimuli[i];
-        ot_free(s->ideal), ot_free(s->images.labels), ot_free(s->images.values), ot_free(s->images.pixels);
+        ot_free(s->ideal), ot_free(s->index), ot_free(s->images.labels), ot_free(s->images.values), ot_free(s->images.pixels);
     }
     ot_free(c->stimuli);
-    c->stimuli = NULL;
+    c->stimuli = c->main = NULL;
     c->n_stimuli = 0;
 }
 
@@ -42,9 +43,11 @@ static ot_status read_images(stimulus *s, campaign *c, int64_t k)
     int           more, at = 0;
     *d = (ot_data){.name = c->test->name, .n = (int)k, .c = c->test->c, .h = c->test->h, .w = c->test->w, .classes = c->test->classes};
     d->labels = ot_alloc((size_t)k, sizeof *d->labels);
+    s->index = ot_alloc((size_t)k, sizeof *s->index);
     if (c->test->pixels) d->pixels = ot_alloc((size_t)k, one);
     else d->values = ot_alloc((size_t)k, one * sizeof(float));
-    if (!d->labels || (!d->pixels && !d->values)) OT_NOMEM("a stimulus", (size_t)k * one);
+    if (!d->labels || !s->index || (!d->pixels && !d->values)) OT_NOMEM("a stimulus", (size_t)k * one);
+    for (uint32_t i = 0; i < (uint32_t)k; i++) s->index[i] = i;
     OT_TRY(ot__store_ask(&stmt, c->store, "SELECT s.image, i.pixels FROM stimulus s LEFT JOIN stimulus_image i ON i.id = s.id AND i.position = s.position"
                          " WHERE s.id = ?1 ORDER BY s.position", "i", s->id));
     ot_status st = ot__store_next(c->store, stmt, &more);
@@ -65,16 +68,22 @@ ot_status campaign__read_stimuli(campaign *c)
     campaign__free_stimuli(c);
     OT_TRY(ot__store_int(&n, c->store, 0, "SELECT count(*) FROM stimulus_set", ""));
     if (!(c->stimuli = ot_alloc((size_t)n, sizeof *c->stimuli))) OT_NOMEM("stimuli", (size_t)n * sizeof *c->stimuli);
-    OT_TRY(ot__store_ask(&stmt, c->store, "SELECT id, (SELECT count(*) FROM stimulus s WHERE s.id = t.id) FROM stimulus_set t ORDER BY id", ""));
+    OT_TRY(ot__store_ask(&stmt, c->store, "SELECT id, (SELECT count(*) FROM stimulus s WHERE s.id = t.id), name FROM stimulus_set t ORDER BY id", ""));
     ot_status st = ot__store_next(c->store, stmt, &more);
     while (st == OT_OK && more && c->n_stimuli < n) {
         stimulus *s = &c->stimuli[c->n_stimuli++];
         int64_t   k = sqlite3_column_int64(stmt, 1);
         s->id = sqlite3_column_int64(stmt, 0);
+        snprintf(s->name, sizeof s->name, "%s", ot__store_text(stmt, 2));
         if (k < 1) st = ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: stimulus %lld has no images", ot__store_path(c->store), (long long)s->id);
         else st = read_images(s, c, k);
         if (st == OT_OK) st = ot__store_next(c->store, stmt, &more);
     }
     sqlite3_finalize(stmt);
-    return st;
+    OT_TRY(st);
+    for (int i = 0; i < c->n_stimuli; i++)
+        if (!strcmp(c->stimuli[i].name, c->spec->stimulus)) c->main = &c->stimuli[i];
+    if (!c->main) OT_FAIL(OT_E_RANGE, "stimulus = '%s' is not in %s, want random or one that `select` put there", c->spec->stimulus, ot__store_path(c->store));
+    c->n_signature = c->main->n_signature;
+    return OT_OK;
 }

@@ -28,7 +28,7 @@ ot_status ot__store_spec(ot_campaign_spec *spec, ot_store *s)
     sqlite3_stmt *stmt;
     int more;
     ot_campaign_spec_defaults(spec);
-    OT_TRY(ot__store_ask(&stmt, s, "SELECT key, value FROM spec WHERE role IN ('fixed', 'grows', 'place') AND key NOT LIKE '%.sha256'", ""));
+    OT_TRY(ot__store_ask(&stmt, s, "SELECT key, value FROM spec WHERE role IN ('fixed', 'grows', 'place', 'choice') AND key NOT LIKE '%.sha256'", ""));
     ot_status st = ot__store_next(s, stmt, &more);
     while (st == OT_OK && more) {
         st = ot_campaign_spec_set(spec, ot__store_text(stmt, 0), ot__store_text(stmt, 1));

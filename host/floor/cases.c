@@ -68,14 +68,3 @@ int ot_cases_knn(const ot_cases *c, const double *x, int k, float *gain, float *
     *distance = sqrt(near[0]);
     return (int)row[0];
 }
-
-void ot_ridge_knobs(float *gain, float *offset, const double *ridge, int l, int p, const double *x)
-{
-    for (int k = 0; k < 2 * l; k++) {
-        const double *c = ridge + (int64_t)k * (p + 1);
-        double        v = c[p];
-        for (int j = 0; j < p; j++) v += c[j] * x[j];
-        if (k < l) gain[k] = (float)(v < 0.015625 ? 0.015625 : v);         /* gains stay at 1/64 or above (DESIGN 4.3); NaN stays */
-        else offset[k - l] = (float)v;
-    }
-}

@@ -1,6 +1,6 @@
 /* features.c - which numbers of a signature say something, and their scale: mean and sd (divisor n) over the chips to learn from.  A number
  * that is the same on every chip is left out. */
-#include "ohmtrim/predictor.h"
+#include "test/features.h"
 #include "base/fail.h"
 
 #include <math.h>
@@ -27,9 +27,8 @@ static void moments(double *mean, double *sd, const float *signatures, int n, in
     *sd = sqrt(square / n);
 }
 
-ot_status ot_features_fit(ot_features *out, const float *signatures, int n, int s)
+ot_status ot__features_make(ot_features *out, const float *signatures, int n, int s)
 {
-    OT_TRY(check(signatures, n, s));
     size_t   bytes = (size_t)s * (2 * sizeof(double) + sizeof(int32_t));
     double  *mean = ot_alloc(bytes, 1), *sd = mean + s;
     int32_t *feature = (int32_t *)(sd + s);
@@ -39,10 +38,19 @@ ot_status ot_features_fit(ot_features *out, const float *signatures, int n, int 
         moments(&mean[p], &sd[p], signatures, n, s, k);
         if (!(sd[p] < 1e-12)) feature[p++] = k;
     }
-    if (!p) {
-        ot_free(mean);
+    *out = (ot_features){.s = s, .p = p, .feature = feature, .mean = mean, .sd = sd, .memory = mean};
+    return OT_OK;
+}
+
+ot_status ot_features_fit(ot_features *out, const float *signatures, int n, int s)
+{
+    ot_features f;
+    OT_TRY(check(signatures, n, s));
+    OT_TRY(ot__features_make(&f, signatures, n, s));
+    if (!f.p) {
+        ot_features_free(&f);
         OT_FAIL(OT_E_DATA, "features: each of the %d numbers is the same in all %d signatures, want at least one that varies", s, n);
     }
-    *out = (ot_features){.s = s, .p = p, .feature = feature, .mean = mean, .sd = sd, .memory = mean};
+    *out = f;
     return OT_OK;
 }

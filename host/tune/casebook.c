@@ -14,6 +14,7 @@
 #include "base/fail.h"
 #include "base/progress.h"
 #include "test/distance.h"
+#include "test/features.h"
 
 #include <math.h>
 #include <string.h>
@@ -23,7 +24,7 @@ void ot_casebook_free(ot_casebook *cb)
     if (!cb) return;
     ot_features_free(&cb->features);
     ot_cases_free(&cb->cases);
-    ot_free(cb->ridge);
+    ot_free((double *)cb->ridge.coef);
     ot_free(cb);
 }
 
@@ -50,29 +51,21 @@ static ot_status check(const float *signatures, const float *gains, const float 
     return OT_OK;
 }
 
-/* Keeps the features that differ among chips and standardises them.  A casebook of equal signatures keeps none: its lowest row answers. */
-static void standardise(ot_casebook *cb, float *x, int32_t *feature, double *mean, double *sd, const float *signatures)
+/* A casebook of equal signatures keeps no feature: its lowest row answers. */
+static ot_status standardise(ot_casebook *cb, float *x, const float *signatures, int s)
 {
-    const int n = cb->cases.n, s = cb->features.s;
-    int       p = 0;
-    for (int k = 0; k < s; k++) {
-        double first = signatures[k], m = 0, square = 0;
-        for (int i = 0; i < n; i++) m += (double)signatures[(size_t)i * (size_t)s + (size_t)k] - first;
-        m = first + m / n;                               /* exact for a constant feature */
-        for (int i = 0; i < n; i++) {
-            double d = (double)signatures[(size_t)i * (size_t)s + (size_t)k] - m;
-            square += d * d;
-        }
-        double spread = sqrt(square / n);
-        if (spread < 1e-12) continue;
-        feature[p] = k;
-        mean[p] = m;
-        sd[p++] = spread;
+    const size_t n = (size_t)cb->cases.n;
+    OT_TRY(ot__features_make(&cb->features, signatures, cb->cases.n, s));
+    const size_t p = (size_t)cb->features.p;
+    double      *row = ot_alloc(p, sizeof *row);
+    if (!row) OT_NOMEM("casebook", p * sizeof *row);
+    cb->cases.p = (int)p;
+    for (size_t i = 0; i < n; i++) {
+        ot_features_apply(row, &cb->features, signatures + i * (size_t)s);
+        for (size_t k = 0; k < p; k++) x[i * p + k] = (float)row[k];
     }
-    cb->features.p = cb->cases.p = p;
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < p; k++)
-            x[(size_t)i * (size_t)p + (size_t)k] = (float)(((double)signatures[(size_t)i * (size_t)s + (size_t)feature[k]] - mean[k]) / sd[k]);
+    ot_free(row);
+    return OT_OK;
 }
 
 /* A tree of the rows, cut into `clusters`, or (0) where the silhouette is best; labels and medoids. */
@@ -126,25 +119,24 @@ ot_status ot_casebook_make(ot_casebook **out, const float *signatures, const flo
     OT_TRY(check(signatures, gains, offsets, n, s, l, clusters));
     const int    most = n - 1 < 30 ? n - 1 : 30;
     const size_t knobs = (size_t)n * (size_t)l * sizeof(float), S = (size_t)s;
-    size_t       f_at = 0, c_at = 0;
-    const size_t feature = part(&f_at, S * sizeof(int32_t)), mean = part(&f_at, S * sizeof(double)), sd = part(&f_at, S * sizeof(double));
+    size_t       c_at = 0;
     const size_t x = part(&c_at, (size_t)n * S * sizeof(float)), label = part(&c_at, (size_t)n * sizeof(int32_t)),
                  medoid = part(&c_at, ((size_t)(clusters > most ? clusters : most) + 1) * sizeof(int32_t)), gain = part(&c_at, knobs), offset = part(&c_at, knobs);
     ot_status    st = OT_OK;
     ot_casebook *cb = ot_alloc(1, sizeof *cb);
-    char        *f = ot_alloc(1, f_at), *c = ot_alloc(1, c_at);
-    if (!cb || !f || !c) {
-        ot_free(c), ot_free(f), ot_free(cb);
+    char        *c = ot_alloc(1, c_at);
+    if (!cb || !c) {
+        ot_free(c), ot_free(cb);
         OT_FAIL(OT_E_NOMEM, "casebook: no memory for %d chips of %d numbers", n, s);
     }
     *cb = (ot_casebook){
-        .features = {.s = s, .feature = (int32_t *)(void *)(f + feature), .mean = (double *)(void *)(f + mean), .sd = (double *)(void *)(f + sd), .memory = f},
         .cases = {.n = n, .l = l, .x = (float *)(void *)(c + x), .label = (int32_t *)(void *)(c + label), .medoid = (int32_t *)(void *)(c + medoid),
                   .gain = (float *)(void *)(c + gain), .offset = (float *)(void *)(c + offset), .memory = c}};
     memcpy(c + gain, gains, knobs);
     memcpy(c + offset, offsets, knobs);
-    standardise(cb, (float *)(void *)(c + x), (int32_t *)(void *)(f + feature), (double *)(void *)(f + mean), (double *)(void *)(f + sd), signatures);
+    OT_TRY_TO(done, st, standardise(cb, (float *)(void *)(c + x), signatures, s));
     st = cluster(cb, (int32_t *)(void *)(c + label), (int32_t *)(void *)(c + medoid), most, clusters);
+done:
     if (st != OT_OK) {
         ot_casebook_free(cb);
         return st;
@@ -158,7 +150,7 @@ ot_status ot_casebook_mend(const ot_casebook *cb, ot_mender how, const float *si
     const double start = ot__seconds();
     const int    l = cb->cases.l, k = cb->cases.n < OT_CASEBOOK_KNN ? cb->cases.n : OT_CASEBOOK_KNN;
     double       distance, work[2 * OT_CASEBOOK_KNN];
-    if (how == OT_MENDER_RIDGE && !cb->ridge) OT_FAIL(OT_E_USAGE, "casebook: no ridge regression was fitted yet (ot_casebook_fit_ridge)");
+    if (how == OT_MENDER_RIDGE && !cb->ridge.coef) OT_FAIL(OT_E_USAGE, "casebook: no ridge regression was fitted yet (ot_casebook_fit_ridge)");
     for (int i = 0; i < cb->features.s; i++)
         if (!isfinite(signature[i])) OT_FAIL(OT_E_DATA, "signature: number %d is %g, want finite", i, (double)signature[i]);
     double *x = ot_alloc((size_t)cb->features.p, sizeof *x);
@@ -167,7 +159,7 @@ ot_status ot_casebook_mend(const ot_casebook *cb, ot_mender how, const float *si
     ot_features_apply(x, &cb->features, signature);
     if (how == OT_MENDER_RIDGE) {
         row = ot_cases_nearest(&cb->cases, OT_MENDER_LEARNED, x, &distance);
-        ot_ridge_knobs(gain, offset, cb->ridge, l, cb->cases.p, x);
+        cost->projected += ot_ridge_knobs_value(&cb->ridge, x, gain, offset);
     } else if (how == OT_MENDER_KNN) row = ot_cases_knn(&cb->cases, x, k, gain, offset, work, &distance);
     else {
         row = ot_cases_nearest(&cb->cases, how, x, &distance);

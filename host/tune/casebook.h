@@ -7,7 +7,7 @@
 struct ot_casebook {
     ot_features features;
     ot_cases    cases;
-    double     *ridge;                 /* (2 l, p + 1): each knob's coefficients and intercept; NULL until made */
+    ot_ridge_knobs ridge;              /* coef owned, intercept behind it; NULL until made */
     double      silhouette;
 };
 

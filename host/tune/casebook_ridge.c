@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-static ot_status fit(double *ridge, const ot_casebook *cb)
+static ot_status fit(double *coef, double *intercept, const ot_casebook *cb)
 {
     const int            n = cb->cases.n, p = cb->cases.p, l = cb->cases.l;
     ot_predictor_options opt = ot_predictor_defaults(OT_PREDICTOR_RIDGE);
@@ -20,8 +20,8 @@ static ot_status fit(double *ridge, const ot_casebook *cb)
         ot_predictor m;
         for (int i = 0; i < n; i++) y[i] = (double)knob[(size_t)i * (size_t)l];
         OT_TRY_TO(done, st, ot_predictor_fit(&m, x, y, n, p, &opt));
-        memcpy(ridge + (size_t)k * (size_t)(p + 1), m.ridge.coef, (size_t)p * sizeof *ridge);
-        ridge[(size_t)k * (size_t)(p + 1) + (size_t)p] = m.ridge.intercept;
+        memcpy(coef + (size_t)k * (size_t)p, m.ridge.coef, (size_t)p * sizeof *coef);
+        intercept[k] = m.ridge.intercept;
         ot_predictor_free(&m);
     }
 done:
@@ -30,16 +30,17 @@ done:
     return st;
 }
 
-const double *ot_casebook_ridge(const ot_casebook *cb) { return cb->ridge; }
+const ot_ridge_knobs *ot_casebook_ridge(const ot_casebook *cb) { return &cb->ridge; }
 
 ot_status ot_casebook_fit_ridge(ot_casebook *cb)
 {
-    size_t numbers = 2 * (size_t)cb->cases.l * (size_t)(cb->cases.p + 1);
-    if (cb->ridge) return OT_OK;
-    double *ridge = ot_alloc(numbers, sizeof *ridge);
-    if (!ridge) OT_NOMEM("casebook's ridge regression", numbers * sizeof *ridge);
-    ot_status st = fit(ridge, cb);
-    if (st == OT_OK) cb->ridge = ridge;
-    else ot_free(ridge);
+    const size_t knobs = 2 * (size_t)cb->cases.l, p = (size_t)cb->cases.p;
+    if (cb->ridge.coef) return OT_OK;
+    if (p < 1 || cb->cases.n < 3) OT_FAIL(OT_E_DATA, "casebook: %d chips with %zu numbers that vary, want 3 and 1 for a ridge regression", cb->cases.n, p);
+    double *coef = ot_alloc(knobs, (p + 1) * sizeof *coef);
+    if (!coef) OT_NOMEM("casebook's ridge regression", knobs * (p + 1) * sizeof *coef);
+    ot_status st = fit(coef, coef + knobs * p, cb);
+    if (st == OT_OK) cb->ridge = (ot_ridge_knobs){.l = cb->cases.l, .p = cb->cases.p, .coef = coef, .intercept = coef + knobs * p};
+    else ot_free(coef);
     return st;
 }

@@ -15,6 +15,7 @@
 #ifndef OHMTRIM_CAMPAIGN_H
 #define OHMTRIM_CAMPAIGN_H
 
+#include "ohmtrim/learn.h"
 #include "ohmtrim/tune.h"
 
 #ifdef __cplusplus
@@ -31,7 +32,9 @@ typedef struct ot_campaign_spec {
     ot_variation    variation;         /* sigma, sys_share, bits, seed */
     int             casebook_chips;    /* chips 0..casebook_chips-1 */
     int             chips;             /* evaluation chips, numbered after them */
-    int             stimulus_images;   /* K */
+    int             stimulus_images;   /* K of the random stimulus */
+    char            stimulus[64];      /* the one that tuners look at: "random", or a name that `select` gave; may change until an
+                                          evaluation chip is measured */
     int             n_tuners;
     ot_tuner        tuners[OT_TUNERS];
     ot_tune_options tune;              /* its seed is variation.seed */
@@ -116,6 +119,75 @@ typedef struct ot_paired {
     ot_rate difference;                  /* mean of accuracy a - accuracy b; bootstrap over chips, 2,000 draws, percentiles */
 } ot_paired;
 ot_status ot_campaign_compare(ot_paired *out, const ot_campaign_results *r, int a, int b, double drop);
+
+/* -- What chips answered, for learners -------------------------------------------------------------------------- */
+
+/* Chips of one role ("casebook", "evaluate") with one set of knobs ("untuned", or a tuner's name), in chip order; failed ones are left out. */
+typedef struct ot_campaign_answers {
+    ot_layout layout;                    /* of a signature: K, L, C, S */
+    int64_t   images, ideal;             /* test images, and the ideal network's right answers */
+    int       n;
+    uint32_t *chip;                      /* (n) */
+    float    *signature;                 /* (n, S); moments of untuned chips are measured while matching (docs/recipe.md) */
+    double   *accuracy;                  /* (n) */
+    float    *gain, *offset;             /* (n, L); 1, 0 if untuned */
+    size_t    n_bits;
+    uint8_t  *bits;                      /* (n, n_bits) right answers */
+    double    seconds;                   /* of tuning, all together */
+} ot_campaign_answers;
+/* OT_E_RANGE: no such stimulus; OT_E_FORMAT: not answered yet; OT_E_VERSION: a file of an older version. */
+ot_status ot_campaign_answers_read(ot_campaign_answers **out, const char *db_path, const char *role, const char *knobs, const char *stimulus,
+                                   ot_signature_kind kind);
+void      ot_campaign_answers_free(ot_campaign_answers *a);
+
+/* -- Verdicts: what rules make of the evaluation chips ------------------------------------------------------------ */
+
+/* What judges think of every chip.  `tuned`: the same chips with the knobs a test floor would set; after (may be NULL: every tuned chip
+ * gets the full test) judges those.  OT_E_SHAPE: signatures of another length; OT_E_DATA: not the same chips. */
+typedef struct ot_opinions ot_opinions;
+ot_status ot_opinions_make(ot_opinions **out, const ot_judge *before, const ot_judge *after, const ot_campaign_answers *untuned, const ot_campaign_answers *tuned);
+void      ot_opinions_free(ot_opinions *o);
+/* Mean and sd of a_hat - a over these chips. */
+void      ot_opinions_errors(const ot_opinions *o, double *before_mean, double *before_sd, double *after_mean, double *after_sd);
+
+/* A chip that passes is shipped; one to tune gets knobs and a second verdict; a full test ships or rejects (a bad untuned chip is tuned
+ * first).  Rates are of all chips: yield: shipped and good; escape: shipped and bad; overkill: rejected though good untuned or tuned. */
+typedef struct ot_verdicts {
+    ot_rule_kind rule;
+    double  cutoff, guard, guard_after;
+    int     chips, first[OT_VERDICTS], tuned, second[OT_VERDICTS], rejected;
+    ot_rate yield, escape, overkill;           /* 95 % Wilson */
+    double  images;                            /* applied a chip on average, fall-backs included */
+} ot_verdicts;
+/* before, after: the same rule and cutoff, each with its own guard. */
+void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule *before, const ot_rule *after);
+
+/* -- Learning: a campaign becomes a recipe ------------------------------------------------------------------------ */
+
+typedef struct ot_campaign_learn_options {
+    ot_book_options   book;              /* its cutoff NaN: `drop` below the ideal accuracy; its `ideal` is filled */
+    double            drop;              /* 0.02 */
+    char              stimulus[64];      /* "": the spec's */
+    ot_signature_kind kind;              /* full; the mender moments makes it moments */
+} ot_campaign_learn_options;
+ot_campaign_learn_options ot_campaign_learn_defaults(void);
+
+/* Learned from the casebook chips; the evaluation chips say what it is worth. */
+typedef struct ot_campaign_learned {
+    ot_campaign_learn_options opt;       /* resolved: cutoff, stimulus, kind */
+    ot_campaign_answers *casebook, *casebook_tuned, *evaluate, *evaluate_tuned;      /* evaluate_tuned NULL: the campaign has not run the mender's tuner */
+    ot_book             *book;
+    ot_opinions         *opinions;       /* NULL without evaluate_tuned */
+    char                 network[512], network_sha[65], spec_sha[65];
+} ot_campaign_learned;
+ot_status ot_campaign_learn(ot_campaign_learned **out, const char *db_path, const ot_campaign_learn_options *opt);
+void      ot_campaign_learned_free(ot_campaign_learned *l);
+/* What a rule makes of the evaluation chips at a cutoff.  OT_E_RANGE as ot_rule_guard; OT_E_DATA without opinions. */
+ot_status ot_campaign_learned_verdicts(ot_verdicts *out, const ot_campaign_learned *l, ot_rule_kind rule, double cutoff);
+/* The tuner whose knobs a mender gives. */
+ot_tuner  ot_mender_tuner(ot_mender mender);
+/* The recipe file, with the stimulus' images if the campaign's data set is there (*without_images = 1 if not). */
+ot_status ot_campaign_learned_save(const ot_campaign_learned *l, const char *db_path, const char *path, int *without_images);
 
 ot_rate ot_wilson(int64_t good, int64_t n);      /* n = 0: value NaN, 0..1 */
 double  ot_mcnemar(int64_t only_a, int64_t only_b);

@@ -1,11 +1,12 @@
 /* floor.h - the test floor: what judges and mends a chip from its signature, without a simulator.
  *
- *     float signature[...];                                      // measured on the chip, ot_floor_signature_length numbers
  *     ot_floor *floor;
  *     ot_floor_result r;
+ *     float signature[4096], gain[64], offset[64];     // ot_floor_layout says how many of each
  *     ot_status st = ot_floor_open(&floor, "chip.recipe");
- *     st = ot_floor_screen(floor, OT_FLOOR_BEFORE, signature, &r, gain, offset);
- *     printf("%g %s\n", r.predicted, ot_verdict_name(r.verdict));
+ *     if (st == OT_OK) st = ot_floor_screen(floor, OT_FLOOR_BEFORE, signature, &r, gain, offset);
+ *     if (st == OT_OK) printf("%g %s\n", r.predicted, ot_verdict_name(r.verdict));
+ *     ot_floor_free(floor);
  *
  * First come the models as plain arrays: learners (predictor.h, screen.h, tune.h) make them, a recipe keeps them, and the functions
  * here are the only ones that evaluate them, so a campaign's verdicts and the test floor's are the same bits.  libohmtrim-floor.a
@@ -132,8 +133,109 @@ void ot_cases_free(ot_cases *c);
 int  ot_cases_nearest(const ot_cases *c, ot_mender how, const double *x /* (p) */, double *distance);
 /* KNN: the k nearest rows in L2, knobs averaged with weights 1 / (distance + 1e-12).  work: (2 k).  Gives the nearest row. */
 int  ot_cases_knn(const ot_cases *c, const double *x, int k, float *gain, float *offset, double *work, double *distance);
-/* RIDGE: knob k = ridge[k] . x + ridge[k][p], gains first; ridge (2 l, p + 1).  Gains are held at 1/64 or above. */
-void ot_ridge_knobs(float *gain, float *offset, const double *ridge, int l, int p, const double *x);
+
+/* Signature -> knobs in one product: knob i = intercept[i] + sum_k coef[i][k] x[k]; gains, then offsets. */
+typedef struct ot_ridge_knobs {
+    int           l, p;
+    const double *coef;            /* (2 l, p) */
+    const double *intercept;       /* (2 l) */
+} ot_ridge_knobs;
+/* gain, offset (l); a gain below 1/64 is held there.  Gives how many were. */
+int ot_ridge_knobs_value(const ot_ridge_knobs *m, const double *x /* (p) */, float *gain, float *offset);
+
+/* Means and spreads of each T-ReLU's input, which a chip can count by itself, matched to the ideal network's (docs/tuning.md). */
+typedef struct ot_moments {
+    int            l;
+    const double  *mean, *sd;      /* (l) the ideal's */
+    const int32_t *mean_at, *sd_at;    /* (l) where the chip's stand in its signature */
+} ot_moments;
+/* a = sd0 / sd, b = mean - mean0 / a; (1, 0) where either spread is zero (or the quotient is no float); a gain below 1/64 is held there
+ * and b follows.  Gives how many were. */
+int ot_moments_knobs(const ot_moments *m, const float *signature, float *gain, float *offset);
+
+/* -- Knob codes --------------------------------------------------------------------------------------------------- */
+
+/* What a chip's 16-bit knob registers hold, fixed point:
+ *     gain     unsigned, steps of 1/4096: 1/64 (code 64) .. 15.99976 (65535); 1 is 4096
+ *     offset   two's complement, steps of 1/256: -128 (0x8000) .. 127.99609 (0x7fff); 0 is 0
+ * The nearest code, halves to the even one.  A value outside, or NaN (neutral: 1, 0), saturates and adds 1 to *clamped. */
+typedef enum ot_knob { OT_KNOB_GAIN, OT_KNOB_OFFSET } ot_knob;
+uint16_t ot_knob_code(ot_knob which, float value, int *clamped);
+float    ot_knob_value(ot_knob which, uint16_t code);
+
+/* -- Recipes ------------------------------------------------------------------------------------------------------ */
+
+/* What a signature of S numbers holds, of K stimulus images on a network with L T-ReLU layers and C classes:
+ *     full     image after image: L layer means, then C class outputs                S = K (L + C)
+ *     final    image after image: C class outputs                                    S = K C
+ *     moments  full, then of each layer the mean of its input over all images (L), then its spread (L)   S = K (L + C) + 2 L */
+typedef enum ot_signature_kind { OT_SIGNATURE_FULL, OT_SIGNATURE_FINAL, OT_SIGNATURE_MOMENTS, OT_SIGNATURE_KINDS } ot_signature_kind;
+const char *ot_signature_kind_name(ot_signature_kind kind);                  /* "full", "final", "moments" */
+ot_status   ot_signature_kind_parse(ot_signature_kind *out, const char *name);
+
+typedef struct ot_layout {
+    ot_signature_kind kind;
+    int               images, relus, classes, length;      /* K, L, C, S */
+} ot_layout;
+/* S as the kind says; -1 where it does not fit an int or a count is below 1. */
+int ot_layout_length(const ot_layout *layout);
+
+/* What judges chips in one state of their knobs. */
+typedef struct ot_judge {
+    ot_features  features;
+    ot_predictor predictor;
+    ot_screen    screen;           /* of the same p features */
+    double       low, high;        /* quantiles of a - a_hat out of fold: the accuracy lies in a_hat + low .. a_hat + high */
+    double       rmse, sd, mean;   /* of a_hat - a out of fold */
+} ot_judge;
+
+const char *ot_mender_name(ot_mender mender);                                /* "learned", "nearest", "knn", "ridge", "moments" */
+ot_status   ot_mender_parse(ot_mender *out, const char *name);
+typedef struct ot_mending {
+    ot_mender      kind;
+    ot_cases       cases;          /* learned, nearest, knn; with ridge and moments n may be 0.  x by the first judge's features */
+    int            k;              /* knn */
+    ot_ridge_knobs ridge;          /* ridge: of the first judge's features */
+    ot_moments     moments;        /* moments */
+} ot_mending;
+
+/* A recipe that is open: everything it needs is allocated, screening allocates nothing.  One thread at a time. */
+typedef struct ot_floor ot_floor;
+/* OT_E_OPEN, OT_E_FORMAT (damaged), OT_E_VERSION, OT_E_SHAPE, OT_E_DATA (a number is unusable), OT_E_NOMEM; *out is then untouched. */
+ot_status ot_floor_open(ot_floor **out, const char *path);
+/* The same from memory; copies the bytes.  `name` stands at the head of sentences. */
+ot_status ot_floor_read(ot_floor **out, const void *bytes, size_t n_bytes, const char *name);
+void      ot_floor_free(ot_floor *f);
+
+/* Below: owned by the recipe, as long as it is open. */
+const ot_layout  *ot_floor_layout(const ot_floor *f);
+const ot_rule    *ot_floor_rule(const ot_floor *f);
+const ot_mending *ot_floor_mending(const ot_floor *f);
+/* Text by key ("network", "network_sha256", "commit", ...: docs/recipe.md); NULL where it has none. */
+const char *ot_floor_text(const ot_floor *f, const char *key);
+/* Another a_th than the recipe's; OT_E_RANGE outside 0..1. */
+ot_status ot_floor_set_cutoff(ot_floor *f, double cutoff);
+/* The images to show the chip, (K, c, h, w) as integers for its DACs, and where image i came from.  NULL where the recipe holds none. */
+const uint8_t *ot_floor_stimulus(const ot_floor *f, int *c, int *h, int *w);
+const char    *ot_floor_stimulus_source(const ot_floor *f, int i);
+
+typedef enum ot_floor_when { OT_FLOOR_BEFORE, OT_FLOOR_AFTER } ot_floor_when;     /* knobs at 1, 0; knobs set as the first verdict said */
+const ot_judge *ot_floor_judge(const ot_floor *f, ot_floor_when when);       /* NULL: the recipe has none for AFTER */
+
+typedef struct ot_floor_result {
+    double     predicted;          /* a_hat */
+    double     low, high;          /* its interval */
+    double     distance;           /* the screen's, sqrt(d2) */
+    int        outlier;            /* distance^2 > threshold */
+    ot_verdict verdict;            /* pass, tune or full-test; ot_rule_full_test says what comes after a full test */
+    int        nearest;            /* row of the casebook, -1: none, or AFTER */
+    double     nearest_distance;   /* in standardised features: L1 for the nearest mender, else L2; NaN: none */
+    int        held;               /* gains held at 1/64 */
+} ot_floor_result;
+/* Judge one chip.  signature (S).  BEFORE: gain, offset (L each) get the knobs to set: the mender's for tune and full-test, 1 and 0 for
+ * pass.  AFTER leaves them alone (NULL is fine).  OT_E_DATA: a number of the signature, or what the models make of it, is not finite;
+ * OT_E_UNSUPPORTED: AFTER with a recipe that has no judge for it.  On failure there is no verdict: *out, gain, offset are untouched. */
+ot_status ot_floor_screen(ot_floor *f, ot_floor_when when, const float *signature, ot_floor_result *out, float *gain, float *offset);
 
 #ifdef __cplusplus
 }

@@ -83,9 +83,9 @@ int       ot_casebook_relus(const ot_casebook *cb);               /* l */
 int       ot_casebook_dropped(const ot_casebook *cb);             /* features without spread */
 const ot_features *ot_casebook_features(const ot_casebook *cb);
 const ot_cases    *ot_casebook_cases(const ot_casebook *cb);
-/* Fits the linear functions of `ridge`, if that is not done yet: (2 l, p + 1), gains then offsets, intercept last. */
-ot_status          ot_casebook_fit_ridge(ot_casebook *cb);
-const double      *ot_casebook_ridge(const ot_casebook *cb);      /* NULL before */
+/* Fits the linear functions of `ridge`, if that is not done yet. */
+ot_status             ot_casebook_fit_ridge(ot_casebook *cb);
+const ot_ridge_knobs *ot_casebook_ridge(const ot_casebook *cb);   /* coef NULL before */
 enum { OT_CASEBOOK_KNN = 5 };                                     /* neighbours of knn */
 /* Knobs for a chip by its untuned signature: LEARNED, NEAREST, KNN, RIDGE (features standardised; ties to the lowest row; RIDGE once
  * ot_casebook_fit_ridge was called).  *nearest (may be NULL): row of the casebook that stands for the answer. */

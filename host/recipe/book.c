@@ -1,0 +1,120 @@
+/* book.c - everything a recipe needs, learned from measured chips: a judge for chips as manufactured, one for chips with knobs set, the
+ * rule's guard bands, and what the mender looks in. */
+#include "ohmtrim/learn.h"
+
+#include "base/fail.h"
+
+#include <math.h>
+#include <string.h>
+
+ot_book_options ot_book_defaults(void)
+{
+    return (ot_book_options){.learn = ot_learn_defaults(), .rule = OT_RULE_000, .cutoff = NAN, .k = 2, .escape = 0.01, .mender = OT_MENDER_LEARNED,
+                             .knn = OT_CASEBOOK_KNN};
+}
+
+void ot_book_free(ot_book *b)
+{
+    if (!b) return;
+    ot_free(b->moments);
+    ot_casebook_free(b->casebook);
+    ot_learned_free(b->after);
+    ot_learned_free(b->before);
+    ot_free(b);
+}
+
+static ot_status check(const ot_chips *u, const ot_chips *t, const ot_book_options *o)
+{
+    if (!(o->cutoff >= 0 && o->cutoff <= 1)) OT_FAIL(OT_E_RANGE, "cutoff = %g, want 0..1 (an accuracy)", o->cutoff);
+    if (t && t->n > 0 && t->s != u->s) OT_FAIL(OT_E_SHAPE, "signatures of tuned chips have %d numbers, of untuned ones %d", t->s, u->s);
+    int same = u->n > 0;
+    for (int i = 1; i < u->n; i++) same &= u->accuracy[i] == u->accuracy[0];
+    if (same) OT_FAIL(OT_E_DATA, "all %d chips have the accuracy %g: there is nothing to predict", u->n, u->accuracy[0]);
+    const int needs = o->mender != OT_MENDER_MOMENTS;
+    if (needs && u->n > 0 && (!u->gain || !u->offset || u->l < 1))
+        OT_FAIL(OT_E_DATA, "no knobs of tuned chips were given, so the casebook is empty; the mender %s wants them", ot_mender_name(o->mender));
+    if (!needs && (!o->ideal || u->l < 1 || u->s <= 2 * u->l)) OT_FAIL(OT_E_DATA, "the mender moments wants signatures that end in moments, and the ideal network's");
+    return OT_OK;
+}
+
+/* Untuned and tuned chips below each other. */
+static ot_status learn_after(ot_learned **out, const ot_chips *u, const ot_chips *t, const ot_learn_options *o)
+{
+    const size_t s = (size_t)u->s, a = (size_t)u->n, b = (size_t)t->n;
+    float       *signature = ot_alloc(a + b, s * sizeof *signature);
+    double      *accuracy = ot_alloc(a + b, sizeof *accuracy);
+    ot_status    st = OT_OK;
+    if (!signature || !accuracy) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %zu chips", a + b);
+    memcpy(signature, u->signature, a * s * sizeof *signature);
+    memcpy(signature + a * s, t->signature, b * s * sizeof *signature);
+    memcpy(accuracy, u->accuracy, a * sizeof *accuracy);
+    memcpy(accuracy + a, t->accuracy, b * sizeof *accuracy);
+    st = ot_judge_learn(out, signature, accuracy, (int)(a + b), (int)s, o);
+done:
+    ot_free(accuracy);
+    ot_free(signature);
+    return st;
+}
+
+static ot_status rules(ot_book *b, const ot_book_options *o)
+{
+    b->rule = (ot_rule){.kind = o->rule, .cutoff = o->cutoff, .k = o->k, .escape = o->escape};
+    OT_TRY(ot_rule_guard(&b->rule.guard, b->before, o->rule, o->cutoff, o->k, o->escape));
+    b->rule_after = b->rule;
+    return b->after ? ot_rule_guard(&b->rule_after.guard, b->after, o->rule, o->cutoff, o->k, o->escape) : OT_OK;
+}
+
+/* Means and spreads stand last in a signature. */
+static ot_status moments(ot_book *b, const ot_chips *u, const float *ideal)
+{
+    const size_t L = (size_t)u->l;
+    double      *target = ot_alloc(L, 2 * sizeof *target + 2 * sizeof(int32_t));
+    if (!target) OT_NOMEM("moments", L * 24);
+    int32_t *at = (int32_t *)(void *)(target + 2 * L);
+    for (size_t i = 0; i < 2 * L; i++) target[i] = (double)ideal[i], at[i] = (int32_t)((size_t)u->s - 2 * L + i);
+    b->moments = target;
+    b->mending.moments = (ot_moments){.l = u->l, .mean = target, .sd = target + L, .mean_at = at, .sd_at = at + L};
+    return OT_OK;
+}
+
+static ot_status mending(ot_book *b, const ot_chips *u, const ot_book_options *o)
+{
+    b->mending = (ot_mending){.kind = o->mender, .k = o->knn};
+    if (o->mender == OT_MENDER_MOMENTS) OT_TRY(moments(b, u, o->ideal));
+    if (!u->gain || !u->offset) return OT_OK;
+    OT_TRY(ot_casebook_make(&b->casebook, u->signature, u->gain, u->offset, u->n, u->s, u->l, o->clusters));
+    b->mending.cases = *ot_casebook_cases(b->casebook);
+    if (o->mender == OT_MENDER_RIDGE) {
+        OT_TRY(ot_casebook_fit_ridge(b->casebook));
+        b->mending.ridge = *ot_casebook_ridge(b->casebook);
+    }
+    return OT_OK;
+}
+
+ot_status ot_book_learn(ot_book **out, const ot_chips *untuned, const ot_chips *tuned, const ot_book_options *opt)
+{
+    ot_status st = OT_OK;
+    OT_TRY(check(untuned, tuned, opt));
+    ot_book *b = ot_alloc(1, sizeof *b);
+    if (!b) OT_NOMEM("a book", sizeof *b);
+    OT_TRY_TO(done, st, ot_judge_learn(&b->before, untuned->signature, untuned->accuracy, untuned->n, untuned->s, &opt->learn));
+    if (tuned && tuned->n > 0) OT_TRY_TO(done, st, learn_after(&b->after, untuned, tuned, &opt->learn));
+    OT_TRY_TO(done, st, rules(b, opt));
+    st = mending(b, untuned, opt);
+done:
+    if (st != OT_OK) {
+        ot_book_free(b);
+        return st;
+    }
+    *out = b;
+    return OT_OK;
+}
+
+void ot_book_recipe(ot_recipe *r, const ot_book *b)
+{
+    r->before = b->before->judge;
+    r->has_after = b->after != NULL;
+    if (b->after) r->after = b->after->judge;
+    r->rule = b->rule;
+    r->mending = b->mending;
+}
