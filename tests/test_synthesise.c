@@ -566,17 +566,22 @@ TEST allocation_failures_in_compact_sets_are_survived(void)
 
 TEST allocation_failures_in_the_detector_are_survived(void)
 {
-    population p = made_up();
-    size_t     before = ot_memory_now().live;
+    enum { CHIPS_SEEN = 24, S = 4 };
+    float             x[CHIPS_SEEN * S];
+    double            distance[CHIPS_SEEN];
+    uint8_t           good[CHIPS_SEEN];
+    check_rng         r = {2};
+    ot_screen_options opt = ot_screen_defaults(OT_SCREEN_MRCD);
+    size_t            before = ot_memory_now().live;
+    opt.folds = 2, opt.threads = 1;
+    check_fill_normal(&r, x, CHIPS_SEEN * S, 1);
+    for (int i = 0; i < CHIPS_SEEN; i++) good[i] = i % 6 != 5;
     for (size_t n = 1, done = 0; !done; n++) {
-        ot_detector           d;
-        ot_screen_options     opt = ot_screen_defaults(OT_SCREEN_MRCD);
-        double                distance[CHIPS];
-        opt.folds = 2, opt.threads = 1;
+        ot_detector d;
         ot_memory_fail_at(n);
-        ot_status st = ot_detector_fit(&d, p.responses, p.good, CHIPS, IMAGES * Q, &opt);
+        ot_status st = ot_detector_fit(&d, x, good, CHIPS_SEEN, S, &opt);
         if (st == OT_OK) {
-            st = ot_detector_distances(distance, &d, p.responses, CHIPS);
+            st = ot_detector_distances(distance, &d, x, CHIPS_SEEN);
             ot_detector_free(&d);
         }
         ot_memory_fail_at(0);
