@@ -199,6 +199,24 @@ TEST plans_that_do_not_ask_are_as_they_were(const char *backend)
     PASS();
 }
 
+/* A network without knobs has no gradients at all in the plan that does not ask. */
+TEST gradients_take_memory_only_where_asked(void)
+{
+    ot_network     *net = net_first(0);
+    ot_plan_options opt = {.use = OT_PLAN_TUNE, .tile = 9};
+    size_t          bytes[2];
+    ot_backend     *be;
+    OK(ot_backend_open(&be, "ref", NULL));
+    for (int k = 0; k < 2; k++) {
+        opt.input_gradient = k;
+        OK(ot_plan_measure(&bytes[k], be, net, &opt));
+    }
+    ASSERT_GTE(bytes[1], bytes[0] + 9 * 3 * 9 * 7 * sizeof(double));  /* the images' at least */
+    ot_backend_close(be);
+    ot_network_free(net);
+    PASS();
+}
+
 static ot_status refuses(void *user, const float *logits, int n, float *grad)
 {
     (void)user, (void)logits, (void)n, (void)grad;
@@ -254,6 +272,7 @@ SUITE(test_input_gradient)
         suffix("", first);
         RUN_TESTp(image_gradients_pass_each_kind_of_first_layer, first);
     }
+    RUN_TEST(gradients_take_memory_only_where_asked);
     RUN_TEST(image_gradients_refuse_what_they_cannot_do);
     for (int i = 0; (be = net_backend(i)); i++) {
         suffix(be, -1);
