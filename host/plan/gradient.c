@@ -1,7 +1,7 @@
 /* gradient.c - loss and its derivatives: softmax cross-entropy in double, then backward through the steps.
  *
  * The order of every sum is fixed: images in order, tiles in order, and a tensor with several readers collects their gradients in
- * reverse order of the steps. */
+ * reverse order of the steps.  A plan opened for it goes on to the images (tensor 0), for losses its caller makes from the logits. */
 #include "plan/impl.h"
 
 #include <math.h>
@@ -102,5 +102,24 @@ ot_status ot_plan_gradient(ot_plan *p, const ot_data *data, const uint32_t *inde
     }
     for (size_t l = 0; l < relus; l++) grad_gain[l] /= scale, grad_offset[l] /= scale;
     *loss = sum / (double)n;
+    return OT_OK;
+}
+
+ot_status ot_plan_input_gradient(ot_plan *p, const float *images, int n, ot_logit_fn fn, void *user, float *grad)
+{
+    const ot_backend_i *b = p->be->i;
+    const float         scale = b->gradient_scale ? b->gradient_scale(p->be->ctx) : 1.0f;
+    const size_t        outputs = (size_t)n * (size_t)p->classes, pixels = (size_t)n * p->image;
+    float              *logits = p->out + (size_t)p->opt.tile * (size_t)p->classes;
+    if (!p->opt.input_gradient) OT_FAIL(OT_E_RANGE, "gradients to images want a plan opened with input_gradient");
+    if (n < 1 || n > p->opt.tile) OT_FAIL(OT_E_RANGE, "gradients to %d images, want 1..%d (the plan's tile)", n, p->opt.tile);
+    OT_TRY(b->put(p->be->ctx, ot__plan_tensor(p, 0), p->tensors[0].shape, n, images));
+    OT_TRY(ot__plan_steps(p, n, 0));
+    OT_TRY(b->get(p->be->ctx, logits, p->tensors[p->logits].shape, n, ot__plan_tensor(p, p->logits)));
+    OT_TRY(fn(user, logits, n, p->out));
+    for (size_t i = 0; i < outputs; i++) p->out[i] *= scale;
+    OT_TRY(ot__plan_backward(p, n, NULL, NULL, NULL));
+    OT_TRY(b->get(p->be->ctx, grad, p->tensors[0].shape, n, ot__plan_grad(p, 0)));
+    for (size_t i = 0; i < pixels; i++) grad[i] /= scale;
     return OT_OK;
 }

@@ -14,7 +14,7 @@ typedef struct ot__tensor {
     size_t   bytes, at;            /* in the arena */
     int      producer, last_read;  /* steps; producer -1: the input; last_read -1: nobody */
     int      reaches;              /* the logits depend on it */
-    int      wants;                /* a knob (training: a parameter) lies at or before it: its gradient is of use */
+    int      wants;                /* its gradient is of use: a knob (training: a parameter) lies at or before it, or the images' is asked for */
     size_t   grad_bytes, grad_at;  /* 0: it has none */
     int      written;              /* while backward runs: its gradient holds something */
     float    scale;                /* fleets in half precision: memory holds values times this power of two */
@@ -35,7 +35,7 @@ struct ot_plan {
     void             *scratch, *host;
     /* in the host block */
     float            *stage;       /* (tile, image) */
-    float            *out;         /* (tile, classes): logits, then their gradient */
+    float            *out;         /* (tile, classes): logits, then their gradient; plans with gradients to images keep the logits behind it */
     float            *tap;         /* (L, tile) */
     float            *gain, *offset;                                   /* (L) */
     float            *scale, *shift;                                   /* (widest) batch norm folded */

@@ -110,6 +110,7 @@ static void trace(ot_plan *p)
 {
     ot__tensor *t = p->tensors;
     for (int i = 0; i < p->n_tensors; i++) t[i].producer = t[i].last_read = -1;
+    t[0].wants = p->opt.input_gradient;
     for (int i = 0; i < p->n_steps; i++) {
         const ot_step *s = &p->steps[i];
         t[s->dst].producer = i;

@@ -56,9 +56,9 @@ ot_status ot__plan_place(ot_plan *p)
         things[n] = (thing){t->bytes, &t->at, t->producer, last, n};
         n++;
     }
-    for (int k = 1; back && k < p->n_tensors; k++) {
+    for (int k = 0; back && k < p->n_tensors; k++) {
         ot__tensor *t = &p->tensors[k];
-        if (t->producer < 0 || !t->reaches || !t->wants) continue;
+        if ((k > 0 && t->producer < 0) || !t->reaches || !t->wants) continue;
         /* The last reader's backward step writes it first (a reader the logits do not depend on never runs: a little early is safe). */
         int first = k == p->logits ? p->n_steps : end - 1 - t->last_read, last = end - 1 - t->producer;
         t->grad_bytes = t->bytes;
@@ -77,7 +77,7 @@ void ot__plan_cut_host(ot_plan *p)
     for (int i = 0; i < p->n_tensors; i++)
         if ((size_t)p->tensors[i].shape.c > widest) widest = (size_t)p->tensors[i].shape.c;
     struct { float **p; size_t n; } arrays[] = {
-        {&p->stage, tile * p->image}, {&p->out, tile * (size_t)p->classes}, {&p->tap, tile * relus}, {&p->gain, relus},
+        {&p->stage, tile * p->image}, {&p->out, tile * (size_t)p->classes * (p->opt.input_gradient ? 2 : 1)}, {&p->tap, tile * relus}, {&p->gain, relus},
         {&p->offset, relus}, {&p->scale, widest}, {&p->shift, widest},
     };
     for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {

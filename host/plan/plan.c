@@ -12,6 +12,8 @@ static ot_status check(const ot_plan_options *opt)
     if (opt->conv != OT_CONV_AUTO && opt->conv != OT_CONV_DIRECT && opt->conv != OT_CONV_WINOGRAD)
         OT_FAIL(OT_E_RANGE, "convolution choice = %d, want auto, direct or winograd", (int)opt->conv);
     if (opt->chips < 0 || opt->chips > 65535) OT_FAIL(OT_E_RANGE, "chips in flight = %d, want 0..65535", opt->chips);
+    if (opt->input_gradient && (opt->use != OT_PLAN_TUNE || opt->chips > 0))
+        OT_FAIL(OT_E_RANGE, "gradients to images want a plan of one chip opened for tuning");
     if (!(opt->label_smoothing >= 0 && opt->label_smoothing <= 1))
         OT_FAIL(OT_E_RANGE, "label smoothing = %g, want 0..1", opt->label_smoothing);
     return OT_OK;

@@ -52,6 +52,7 @@ typedef struct ot_plan_options {
     ot_conv_choice conv;
     double         label_smoothing;   /* TRAIN, 0..1: share of the target spread evenly over all classes */
     int            chips;             /* 0: one; more are for ot_fleet (fleet.h) */
+    int            input_gradient;    /* TUNE: memory for derivatives to the images too (ot_plan_input_gradient) */
 } ot_plan_options;
 #define OT_PLAN_OPTIONS_INIT { .use = OT_PLAN_FORWARD, .tile = 128, .conv = OT_CONV_AUTO }
 
@@ -82,6 +83,12 @@ int       ot_plan_class(const float *logits, int classes);
 /* Mean cross-entropy (natural log) of the n images and its derivatives to the knobs, grad_gain (L), grad_offset (L).  TUNE plans. */
 ot_status ot_plan_gradient(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, double *loss, double *grad_gain,
                            double *grad_offset);
+
+/* Derivatives to the images themselves, of a loss that the caller computes from the logits: forward of images (n, c, h, w), floats as the
+ * network wants them, then fn, then backward; grad (n, c, h, w).  fn gets logits (n, classes) and writes the derivatives to them, (n,
+ * classes); its failure is passed on.  Weights and knobs are those loaded and set.  1 <= n <= tile; plans opened with input_gradient. */
+typedef ot_status (*ot_logit_fn)(void *user, const float *logits, int n, float *grad_logits);
+ot_status ot_plan_input_gradient(ot_plan *plan, const float *images, int n, ot_logit_fn fn, void *user, float *grad);
 
 /* Forward of n <= tile images that stops before each T-ReLU with the mean of its input x over images, channels and pixels, and its
  * spread within channels: sd = sqrt(mean over channels of the variance over images and pixels).  `fn` may set the layer's knobs, which are used at once and kept.  For closed forms (DESIGN 6). */
