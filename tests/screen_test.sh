@@ -52,7 +52,7 @@ ones4=$(printf '\\x00\\x00\\x80\\x3f%.0s' {1..10}); ones8=$(printf '\\x00\\x00\\
 { npy '<f4' '10,'; printf "${ones4%????????????????}\\x00\\x00\\xc0\\x7f"; } >nan.npy
 good 'float32, two chips' '^2 chips' "$r" two.npy
 good 'float64, one chip' '^1 chips' "$r" one.npy
-bad 'npy of whole numbers' 3 'whole.npy: an npy of whole numbers, want float32 or float64' "$r" whole.npy
+bad 'npy of whole numbers' 3 'whole.npy: whole numbers, want an array of float32 or float64' "$r" whole.npy
 bad 'npy of the wrong length' 3 'short.npy: rows of 5 numbers, want 10' "$r" short.npy
 bad 'a NaN in npy' 3 'nan.npy: row 0, number 9 (from 0) is nan, want finite' "$r" nan.npy
 

@@ -297,6 +297,7 @@ TEST a_chip_is_judged_by_the_models(void)
         ASSERT_IN_RANGE(d, r.nearest_distance, 0);
         if (mender == OT_MENDER_RIDGE) ot_ridge_knobs_value(&m->ridge, x, want_gain, want_offset);
         else if (mender == OT_MENDER_MOMENTS) ot_moments_knobs(&m->moments, s.signature, want_gain, want_offset);
+        else if (mender == OT_MENDER_NONE) want_gain[0] = want_gain[1] = 1, want_offset[0] = want_offset[1] = 0;
         else if (mender != OT_MENDER_KNN) memcpy(want_gain, m->cases.gain + 2 * row, sizeof want_gain), memcpy(want_offset, m->cases.offset + 2 * row, sizeof want_offset);
         CHECK_CLOSE(want_gain, gain, 2, 0);
         CHECK_CLOSE(want_offset, offset, 2, 0);

@@ -60,7 +60,9 @@ ot_status cli_open_backend(const cli_common *c, ot_backend **be);         /* say
 ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, const char *path);
 ot_status cli_parse_knobs(float *gain, float *offset, int n, const void *bytes, size_t n_bytes, const char *path);
 
-/* A table of numbers, (rows, columns) doubles freed with ot_free: an npy of float32 or float64 ((rows, columns), or (columns) for one
+/* An npy file, or FILE.npz:NAME, an array of an npz file. */
+ot_status cli_read_array(ot_array *out, const char *path);
+/* A table of numbers, (rows, columns) doubles freed with ot_free: such an array of float32 or float64 ((rows, columns), or (columns) for one
  * row, or (rows) where columns is 1), or text with commas between and an optional first line of names.  OT_E_SHAPE unless each row has
  * `columns`; with `gaps` an empty field or nan is NaN, else every number must be finite. */
 ot_status cli_read_table(double **out, int *rows, int columns, int gaps, const char *path);

@@ -1,4 +1,4 @@
-/* cli_table.c - a table of measured numbers, one row a chip: an npy file, or text with commas between the numbers.
+/* cli_table.c - a table of measured numbers, one row a chip: an npy file, an array of an npz file, or text with commas between the numbers.
  *
  * The two are told apart by the first bytes.  In text a first line that begins with a letter or '#' and not with a number (nan is one)
  * names the columns and is skipped, as are empty lines.  Sentences name line and column, counted from 1, as editors do. */
@@ -12,14 +12,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ot_status from_npy(double **out, int *rows, int columns, int gaps, const void *bytes, size_t n_bytes, const char *path)
+ot_status cli_read_array(ot_array *out, const char *path)
 {
-    ot_array  a = {0};
+    const char *of = strstr(path, ".npz:");
+    char        file[4096];
+    ot_npz     *z;
+    if (!of) return ot_npy_read(out, path);
+    snprintf(file, sizeof file, "%.*s", (int)(of + 4 - path < 4095 ? of + 4 - path : 4095), path);
+    OT_TRY(ot_npz_open(&z, file));
+    ot_status st = ot_npz_get(out, z, of + 5);
+    ot_npz_close(z);
+    return st;
+}
+
+static ot_status from_array(double **out, int *rows, int columns, int gaps, ot_array *from, const char *path)
+{
+    ot_array  a = *from;
     ot_status st = OT_OK;
     int64_t   n = 1, m;
-    OT_TRY(ot_npy_parse(&a, bytes, n_bytes, path));
-    if (a.type != OT_F32 && a.type != OT_F64) OT_FAIL_TO(done, st, OT_E_UNSUPPORTED, "%s: an npy of whole numbers, want float32 or float64", path);
-    if (a.n_dims != 1 && a.n_dims != 2) OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: an npy of %d dimensions, want (n, %d) or (%d)", path, a.n_dims, columns, columns);
+    if (a.type != OT_F32 && a.type != OT_F64) OT_FAIL_TO(done, st, OT_E_UNSUPPORTED, "%s: whole numbers, want an array of float32 or float64", path);
+    if (a.n_dims != 1 && a.n_dims != 2) OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: an array of %d dimensions, want (n, %d) or (%d)", path, a.n_dims, columns, columns);
     m = a.dims[a.n_dims - 1];
     if (a.n_dims == 2) n = a.dims[0];
     else if (columns == 1) n = m, m = 1;
@@ -34,7 +46,22 @@ static ot_status from_npy(double **out, int *rows, int columns, int gaps, const 
     a.data = NULL;
 done:
     ot_array_free(&a);
+    *from = (ot_array){0};
     return st;
+}
+
+static ot_status from_npz(double **out, int *rows, int columns, int gaps, const char *path)
+{
+    ot_array a = {0};
+    OT_TRY(cli_read_array(&a, path));
+    return from_array(out, rows, columns, gaps, &a, path);
+}
+
+static ot_status from_npy(double **out, int *rows, int columns, int gaps, const void *bytes, size_t n_bytes, const char *path)
+{
+    ot_array a = {0};
+    OT_TRY(ot_npy_parse(&a, bytes, n_bytes, path));
+    return from_array(out, rows, columns, gaps, &a, path);
 }
 
 /* The field at p up to a comma or the line's end. */
@@ -138,6 +165,7 @@ ot_status cli_read_table(double **out, int *rows, int columns, int gaps, const c
 {
     void     *bytes = NULL;
     size_t    n_bytes = 0;
+    if (strstr(path, ".npz:")) return from_npz(out, rows, columns, gaps, path);
     ot_status st = ot__file_read(&bytes, &n_bytes, path, (size_t)1 << 34);
     if (st == OT_OK) st = cli_parse_table(out, rows, columns, gaps, bytes, n_bytes, path);
     ot_free(bytes);

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { OUT = 'o', PHASE = CLI_VERB_FIRST, DURABLE, MIXED, SET, CSV, NPZ };
+enum { OUT = 'o', PHASE = CLI_VERB_FIRST, DURABLE, MIXED, SET, CSV, NPZ, STIMULUS, SIGNATURE, VERDICTS };
 
 static const struct argp_option options[] = {
     {"output", OUT, "FILE.db", 0, "run: the database; if it is there, the campaign in it is continued", 0},
@@ -15,15 +15,19 @@ static const struct argp_option options[] = {
     {"durable", DURABLE, 0, 0, "run: wait for the disk at every chip, so that a power cut loses nothing", 0},
     {"mixed", MIXED, 0, 0, "run: continue although build or machine differ from those that began", 0},
     {"csv", CSV, "DIR", 0, "export: one CSV file a table, and summary.csv", 0},
-    {"npz", NPZ, "FILE.npz", 0, "export: arrays, the casebook as `ohmtrim tune --casebook` reads it", 0},
+    {"npz", NPZ, "FILE.npz", 0, "export: arrays, the casebook as `ohmtrim tune --casebook` and `learn --update` read it", 0},
+    {"stimulus", STIMULUS, "NAME", 0, "export --npz: answers to this stimulus (the campaign's own)", 0},
+    {"signature", SIGNATURE, "full|final|moments", 0, "export --npz: which numbers of them (full)", 0},
+    {"verdicts", VERDICTS, 0, 0, "status: what each rule makes of the evaluation chips, with a judge learned from the casebook", 0},
     {0},
 };
 
 enum { MAX_SETS = 64 };
 typedef struct args {
     cli_common      common;
-    const char     *verb, *path, *out, *csv, *npz, *sets[MAX_SETS];
-    int             n_sets;
+    const char     *verb, *path, *out, *csv, *npz, *stimulus, *sets[MAX_SETS];
+    int             n_sets, verdicts;
+    ot_signature_kind kind;
     ot_campaign_how how;
 } args;
 
@@ -41,6 +45,8 @@ static void check_words(const args *a, struct argp_state *state)
         argp_error(state, "-o, --phase, --set, --durable and --mixed belong to run, not to %s", a->verb);
     if (export && !a->csv == !a->npz) argp_error(state, "export wants --csv DIR or --npz FILE");
     if (!export && (a->csv || a->npz)) argp_error(state, "--csv and --npz belong to export, not to %s", a->verb);
+    if (!a->npz && (a->stimulus || a->kind)) argp_error(state, "--stimulus and --signature go with export --npz");
+    if (a->verdicts && strcmp(a->verb, "status")) argp_error(state, "--verdicts belongs to status, not to %s", a->verb);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -63,6 +69,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case CSV: a->csv = arg; return 0;
     case NPZ: a->npz = arg; return 0;
+    case STIMULUS: a->stimulus = arg; return 0;
+    case SIGNATURE:
+        if (ot_signature_kind_parse(&a->kind, arg) != OT_OK || a->kind == OT_SIGNATURE_PLAIN) argp_error(state, "--signature = '%s', want full, final or moments", arg);
+        return 0;
+    case VERDICTS: a->verdicts = 1; return 0;
     case ARGP_KEY_ARG:
         if (!a->verb) a->verb = arg;
         else if (!a->path) a->path = arg;
@@ -81,7 +92,7 @@ static const char doc[] =
     "Examples:\n"
     "  ohmtrim campaign run examples/demo.yaml -o c.db\n"
     "  ohmtrim campaign run examples/demo.yaml --set chips=20 --sigma 0.035 --dry-run -o d.db\n"
-    "  ohmtrim campaign status c.db --json\n"
+    "  ohmtrim campaign status c.db --verdicts\n"
     "  ohmtrim campaign export c.db --npz casebook.npz";
 static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
 static const struct argp argp = {options, parse, "run SPEC.yaml -o FILE.db\nstatus FILE.db\ndigest FILE.db\nexport FILE.db --csv DIR|--npz FILE", doc,
@@ -170,10 +181,10 @@ static ot_status run(args *a)
     sigaction(SIGTERM, &act, NULL);
     signal(SIGXFSZ, SIG_IGN);
     st = ot_campaign_run(a->out, &spec, how);
-    return st == OT_OK ? print_campaign(a->out, a->common.json) : st;
+    return st == OT_OK ? print_campaign(a->out, a->common.json, 0) : st;
 }
 
-static ot_status export(const args *a) { return a->csv ? ot_campaign_export_csv(a->path, a->csv) : ot_campaign_export_npz(a->path, a->npz); }
+static ot_status export(const args *a) { return a->csv ? ot_campaign_export_csv(a->path, a->csv) : ot_campaign_export_npz(a->path, a->npz, a->stimulus, a->kind); }
 
 static ot_status digest(const args *a)
 {
@@ -195,7 +206,7 @@ int cmd_campaign(int argc, char **argv)
     cli_defaults(&a.common);
     cli_parse(&argp, argc, argv, &a);
     ot_status st = !strcmp(a.verb, "run")      ? run(&a)
-                   : !strcmp(a.verb, "status") ? print_campaign(a.path, a.common.json)
+                   : !strcmp(a.verb, "status") ? print_campaign(a.path, a.common.json, a.verdicts)
                    : !strcmp(a.verb, "digest") ? digest(&a)
                                                : export(&a);
     return st == OT_OK ? 0 : cli_fail("campaign", st);

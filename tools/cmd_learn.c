@@ -21,11 +21,11 @@ static const struct argp_option options[] = {
     {"escape", ESCAPE, "X", 0, "rule conformal: how likely a bad chip may pass (0.01)", 0},
     {"cutoff", CUTOFF, "A", 0, "accuracy wanted, 0..1; arrays want it", 0},
     {"drop", DROP, "X", 0, "the same, as loss against the ideal network (0.02)", 0},
-    {"mender", MENDER, "NAME", 0, "where knobs come from: learned (default), nearest, knn, ridge, moments", 0},
+    {"mender", MENDER, "NAME", 0, "where knobs come from: learned (default), nearest, knn, ridge, moments, none (default for arrays without --knobs)", 0},
     {"clusters", CLUSTERS, "N", 0, "of the casebook (0: 2..30 by silhouette)", 0},
     {"stimulus", STIMULUS, "NAME", 0, "of the campaign: random, or one that select put there (the campaign's own)", 0},
     {"signature", SIGNATURE, "full|final|moments", 0, "layer means and class outputs; class outputs alone; full and each layer's input moments (full)", 0},
-    {"signatures", SIGNATURES, "S.npy", 0, "measured signatures (n, S) of chips as they were made, instead of a campaign", 1},
+    {"signatures", SIGNATURES, "S.npy", 0, "measured signatures (n, S) of chips as they were made, instead of a campaign; also FILE.npz:NAME, as the next ones", 1},
     {"accuracy", ACCURACY, "A.npy", 0, "their accuracies (n), 0..1", 1},
     {"knobs", KNOBS, "K.npy", 0, "the knobs that mended them (n, 2, L): gains, offsets", 1},
     {"tuned-signatures", TUNED_SIGNATURES, "S.npy", 0, "signatures of chips with knobs set, for the second verdict", 1},
@@ -40,6 +40,7 @@ typedef struct args {
     ot_campaign_learn_options opt;
     const char               *db, *out;
     array_files               files;
+    int                       mender_given;
 } args;
 
 static const char *word(struct argp_state *state, const char *option, ot_status st, const char *arg)
@@ -86,7 +87,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ESCAPE: b->escape = cli_double(state, "escape", arg, 1e-6, 1); return 0;
     case CUTOFF: b->cutoff = cli_double(state, "cutoff", arg, 0, 1); return 0;
     case DROP: a->opt.drop = cli_double(state, "drop", arg, 0, 1); return 0;
-    case MENDER: word(state, "mender", ot_mender_parse(&b->mender, arg), arg); return 0;
+    case MENDER:
+        word(state, "mender", ot_mender_parse(&b->mender, arg), arg);
+        a->mender_given = 1;
+        return 0;
     case CLUSTERS: b->clusters = (int)cli_int(state, "clusters", arg, 0, 1000000); return 0;
     case STIMULUS: snprintf(a->opt.stimulus, sizeof a->opt.stimulus, "%s", arg); return 0;
     case SIGNATURE: word(state, "signature", ot_signature_kind_parse(&a->opt.kind, arg), arg); return 0;
@@ -103,7 +107,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (a->db) argp_error(state, "'%s' is one word too many, want one database", arg);
         a->db = arg;
         return 0;
-    case ARGP_KEY_END: check_words(a, state); return 0;
+    case ARGP_KEY_END:
+        check_words(a, state);
+        if (!a->db && !a->files.knobs && !a->mender_given) b->mender = OT_MENDER_NONE;
+        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

@@ -44,7 +44,7 @@ typedef struct session {
     double   *signatures, *accuracy;
     float    *signature, *gain, *offset;       /* (S), (n, L), (n, L) */
     chip     *chips;
-    int       n, relus;
+    int       n, relus, mends;                 /* mends: knobs are given */
 } session;
 
 static unsigned fail_on(const char *text, struct argp_state *state)
@@ -88,7 +88,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
 static const struct argp argp = {
-    options, parse, "RECIPE SIGNATURES.npy|.csv",
+    options, parse, "RECIPE SIGNATURES.npy|.csv|FILE.npz:NAME",
     "Judges chips by their signatures, one a row: predicted accuracy with its interval, pass, tune or full-test, the knobs to set, and how far the "
     "nearest chip of the casebook is.\v"
     "Set the knobs of what is to be tuned, measure again, and judge with --after: pass, or full-test.  Full tests that were done come in with "
@@ -117,6 +117,7 @@ static ot_status prepare(session *s, const args *a)
     if (!isnan(a->cutoff)) OT_TRY(ot_floor_set_cutoff(s->floor, a->cutoff));
     OT_TRY(cli_read_table(&s->signatures, &s->n, l->length, 0, a->signatures));
     s->relus = l->relus;
+    s->mends = !a->after && ot_floor_mending(s->floor)->kind != OT_MENDER_NONE;
     if (a->accuracy) {
         OT_TRY(cli_read_table(&s->accuracy, &tested, 1, 1, a->accuracy));
         if (tested != s->n) OT_FAIL(OT_E_SHAPE, "%s: %d accuracies, %s has %d signatures", a->accuracy, tested, a->signatures, s->n);
@@ -202,7 +203,7 @@ static void csv(FILE *f, const session *s, const args *a)
             if (c->r.nearest >= 0) fprintf(f, ",%d,%s", c->r.nearest, shortest(t[0], c->r.nearest_distance));
             else fprintf(f, ",,");
         }
-        if (!a->after) {
+        if (s->mends) {
             csv_knobs(f, s, s->gain, "gain", i, 0, NULL);
             csv_knobs(f, s, s->offset, "offset", i, 0, NULL);
             if (a->codes) {
@@ -262,7 +263,7 @@ static void json(const session *s, const args *a)
             cli_json_number(o, "accuracy", c->accuracy);
             cJSON_AddStringToObject(o, "screen_verdict", ot_verdict_name(c->r.verdict));
         }
-        if (a->after) {
+        if (!s->mends) {
             cJSON_AddNullToObject(o, "gain");
             cJSON_AddNullToObject(o, "offset");
         } else {
@@ -304,7 +305,7 @@ static void table(const session *s, const args *a)
         printf("%s", c->r.outlier ? "  outlier" : "");
         if (!isnan(c->accuracy)) printf("  full test %.2f %%", 100 * c->accuracy);
         putchar('\n');
-        if (!a->after && (c->verdict == OT_VERDICT_TUNE || c->verdict == OT_VERDICT_FULL_TEST)) {
+        if (s->mends && (c->verdict == OT_VERDICT_TUNE || c->verdict == OT_VERDICT_FULL_TEST)) {
             table_knobs(s, "gain  ", s->gain + (size_t)i * (size_t)s->relus, a->codes);
             table_knobs(s, "offset", s->offset + (size_t)i * (size_t)s->relus, a->codes);
         }

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/fail.h"
 #include "cli.h"
+#include "tune_casebook.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,8 +112,7 @@ typedef struct bench {
     ot_chip     *chip;
     ot_tuning   *tuning;
     ot_casebook *cb;
-    uint32_t    *stimulus;
-    int          n_stimulus;
+    tune_stimulus stimulus;
     float       *gain, *offset, *signature;
     double       before;
 } bench;
@@ -122,7 +122,7 @@ static void bench_free(bench *b)
     ot_free(b->signature);
     ot_free(b->offset);
     ot_free(b->gain);
-    ot_free(b->stimulus);
+    tune_stimulus_free(&b->stimulus);
     ot_casebook_free(b->cb);
     ot_tuning_free(b->tuning);
     ot_chip_free(b->chip);
@@ -131,70 +131,6 @@ static void bench_free(bench *b)
     ot_data_free(b->train);
     ot_data_free(b->test);
     ot_network_free(b->net);
-}
-
-static ot_status casebook_array(ot_array *out, ot_npz *z, const char *path, const char *name, int n_dims, ot_type type)
-{
-    if (!ot_npz_has(z, name))
-        return ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: no array '%s', want signature, gain, offset, stimulus", path, name);
-    ot_status st = ot_npz_get(out, z, name);
-    if (st == OT_OK && out->n_dims != n_dims)
-        st = ot__fail(OT_E_SHAPE, __FILE__, __LINE__, "%s: array '%s' has %d dimensions, want %d", path, name, out->n_dims, n_dims);
-    return st == OT_OK ? ot_array_convert(out, type) : st;
-}
-
-/* The casebook, checked against the network and the test images its stimulus picks. */
-static ot_status open_casebook(bench *b, const char *path, int clusters)
-{
-    ot_npz   *z = NULL;
-    ot_array  signature = {0}, gain = {0}, offset = {0}, stimulus = {0};
-    ot_status st = OT_OK;
-    int64_t   relus = ot_network_relus(b->net), n, k, s;
-    OT_TRY_TO(done, st, ot_npz_open(&z, path));
-    OT_TRY_TO(done, st, casebook_array(&signature, z, path, "signature", 2, OT_F32));
-    OT_TRY_TO(done, st, casebook_array(&gain, z, path, "gain", 2, OT_F32));
-    OT_TRY_TO(done, st, casebook_array(&offset, z, path, "offset", 2, OT_F32));
-    OT_TRY_TO(done, st, casebook_array(&stimulus, z, path, "stimulus", 1, OT_I64));
-    n = signature.dims[0], s = signature.dims[1], k = stimulus.dims[0];
-    if (gain.dims[0] != n || offset.dims[0] != n)
-        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: %lld signatures, %lld rows of gains, %lld of offsets, want as many", path, (long long)n,
-                   (long long)gain.dims[0], (long long)offset.dims[0]);
-    if (gain.dims[1] != relus || offset.dims[1] != relus)
-        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: %lld gains and %lld offsets a chip, network '%s' has %lld ReLU layers", path,
-                   (long long)gain.dims[1], (long long)offset.dims[1], ot_network_name(b->net), (long long)relus);
-    if (k < 1 || k > b->test->n || s != k * (relus + ot_network_classes(b->net)))
-        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: signatures of %lld numbers for %lld images, network '%s' gives %lld an image", path, (long long)s,
-                   (long long)k, ot_network_name(b->net), (long long)(relus + ot_network_classes(b->net)));
-    if (n > INT32_MAX) OT_FAIL_TO(done, st, OT_E_RANGE, "%s: %lld chips, want at most 2147483647", path, (long long)n);
-    b->n_stimulus = (int)k;
-    b->stimulus = ot_alloc((size_t)k, sizeof *b->stimulus);
-    b->signature = ot_alloc((size_t)s, sizeof *b->signature);
-    if (!b->stimulus || !b->signature) OT_FAIL_TO(done, st, OT_E_NOMEM, "%s: no memory for %lld images", path, (long long)k);
-    for (int64_t i = 0; i < k; i++) {
-        int64_t image = ((const int64_t *)stimulus.data)[i];
-        if (image < 0 || image >= b->test->n)
-            OT_FAIL_TO(done, st, OT_E_RANGE, "%s: stimulus image %lld is number %lld, want 0..%d (%s)", path, (long long)i, (long long)image,
-                       b->test->n - 1, b->test->name);
-        b->stimulus[i] = (uint32_t)image;
-    }
-    st = ot_casebook_make(&b->cb, signature.data, gain.data, offset.data, (int)n, (int)s, (int)relus, clusters);
-    if (st != OT_OK) ot__fail_prefix(st, "%s: ", path);
-done:
-    ot_array_free(&stimulus);
-    ot_array_free(&offset);
-    ot_array_free(&gain);
-    ot_array_free(&signature);
-    ot_npz_close(z);
-    return st;
-}
-
-/* As a campaign draws it. */
-static ot_status random_stimulus(bench *b, uint64_t seed)
-{
-    b->n_stimulus = b->test->n < 10 ? b->test->n : 10;
-    b->stimulus = ot_alloc((size_t)b->n_stimulus, sizeof *b->stimulus);
-    if (!b->stimulus) OT_NOMEM("stimulus", (size_t)b->n_stimulus * sizeof *b->stimulus);
-    return ot_stimulus_random(b->stimulus, b->n_stimulus, b->test, seed);
 }
 
 static ot_status accuracy(const bench *b, int limit, double *out)
@@ -216,9 +152,9 @@ static ot_status prepare(bench *b, const args *a)
     OT_TRY(ot_data_open(&b->test, c->data, OT_SPLIT_TEST, 0));        /* all: a casebook's stimulus may lie past --limit */
     OT_TRY(ot_data_check(b->test, b->net));
     OT_TRY(ot_data_open(&b->train, c->data, OT_SPLIT_TRAIN, a->train_limit));
-    if (a->casebook) OT_TRY(open_casebook(b, a->casebook, a->clusters));
+    if (a->casebook) OT_TRY(tune_casebook_open(&b->cb, &b->stimulus, b->net, b->test, a->casebook, a->clusters));
     if (a->asked[OT_TUNER_RIDGE]) OT_TRY(ot_casebook_fit_ridge(b->cb));
-    if (a->asked[OT_TUNER_MOMENTS] && !b->cb) OT_TRY(random_stimulus(b, c->variation.seed));
+    if (a->asked[OT_TUNER_MOMENTS] && !b->cb) OT_TRY(tune_stimulus_random(&b->stimulus, b->test, c->variation.seed));
     OT_TRY(cli_open_device(c, &dev));
     OT_TRY(cli_open_backend(c, &b->be));
     how.use = OT_PLAN_TUNE;
@@ -235,11 +171,15 @@ static ot_status prepare(bench *b, const args *a)
     }
     OT_TRY(ot_plan_open(&b->plan, b->be, b->net, &how));
     OT_TRY(ot_tuning_open(&b->tuning, b->plan, b->train, &a->opt));
-    if (a->asked[OT_TUNER_MOMENTS]) OT_TRY(ot_tuning_set_stimulus(b->tuning, b->plan, b->test, b->stimulus, b->n_stimulus));
+    if (a->asked[OT_TUNER_MOMENTS]) OT_TRY(ot_tuning_set_stimulus(b->tuning, b->plan, &b->stimulus.images, b->stimulus.index, b->stimulus.images.n));
     OT_TRY(ot_chip_draw(&b->chip, b->net, &dev, &c->variation, (uint32_t)a->chip));
     OT_TRY(ot_plan_load(b->plan, b->chip));
     OT_TRY(ot_plan_set_knobs(b->plan, NULL, NULL));
-    if (b->cb) OT_TRY(ot_signature_measure(b->signature, b->plan, b->test, b->stimulus, b->n_stimulus));
+    if (b->cb) {
+        const int k = b->stimulus.images.n;
+        if (!(b->signature = ot_alloc((size_t)ot_signature_length(b->net, k), sizeof *b->signature))) OT_NOMEM("a signature", (size_t)k);
+        OT_TRY(ot_signature_measure(b->signature, b->plan, &b->stimulus.images, b->stimulus.index, k));
+    }
     OT_TRY(accuracy(b, c->limit, &b->before));
     size_t relus = (size_t)ot_network_relus(b->net);
     b->gain = ot_alloc(relus, sizeof *b->gain);
@@ -280,7 +220,7 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
     double       after;
     int          nearest = -1;
     OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
-    if (ot_tuner_wants_casebook(t)) cost.images_forward += b->n_stimulus;
+    if (ot_tuner_wants_casebook(t)) cost.images_forward += b->stimulus.images.n;
     OT_TRY(accuracy(b, a->common.limit, &after));
     if (cost.nan_restores)
         cli_say(&a->common, "%s: the loss was not finite %d times; the best knobs seen were brought back\n", ot_tuner_name(t), cost.nan_restores);

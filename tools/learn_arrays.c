@@ -68,18 +68,18 @@ static ot_status split_knobs(source *s, ot_array *knobs, const char *path)
 static ot_status read_files(source *s, const array_files *f)
 {
     ot_array knobs = {0};
-    OT_TRY(ot_npy_read(&s->signature, f->signatures));
-    OT_TRY(ot_npy_read(&s->accuracy, f->accuracy));
+    OT_TRY(cli_read_array(&s->signature, f->signatures));
+    OT_TRY(cli_read_array(&s->accuracy, f->accuracy));
     OT_TRY(chips_of(&s->chips, &s->signature, &s->accuracy, f->signatures, f->accuracy));
     if (f->knobs) {
-        ot_status st = ot_npy_read(&knobs, f->knobs);
+        ot_status st = cli_read_array(&knobs, f->knobs);
         if (st == OT_OK) st = split_knobs(s, &knobs, f->knobs);
         ot_array_free(&knobs);
         OT_TRY(st);
     }
     if (!f->tuned_signatures) return OT_OK;
-    OT_TRY(ot_npy_read(&s->tuned_signature, f->tuned_signatures));
-    OT_TRY(ot_npy_read(&s->tuned_accuracy, f->tuned_accuracy));
+    OT_TRY(cli_read_array(&s->tuned_signature, f->tuned_signatures));
+    OT_TRY(cli_read_array(&s->tuned_accuracy, f->tuned_accuracy));
     return chips_of(&s->tuned, &s->tuned_signature, &s->tuned_accuracy, f->tuned_signatures, f->tuned_accuracy);
 }
 

@@ -1,6 +1,10 @@
 /* print_campaign.c - see print_campaign.h. */
 #include "print_campaign.h"
 
+#include "print_verdicts.h"
+
+#include "base/fail.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -75,7 +79,7 @@ static ot_status add_comparisons(cJSON *o, const ot_campaign_results *r)
     return OT_OK;
 }
 
-static ot_status print_json(const ot_campaign_results *r, const char *digest)
+static ot_status print_json(const ot_campaign_results *r, const char *digest, const ot_campaign_learned *l)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "chips", r->chips);
@@ -102,6 +106,7 @@ static ot_status print_json(const ot_campaign_results *r, const char *digest)
         cJSON_Delete(o);
         return st;
     }
+    if (l) print_verdicts_json(cJSON_AddObjectToObject(o, "verdicts"), l);
     cJSON_AddStringToObject(o, "digest", digest);
     cli_print_json(o);
     return OT_OK;
@@ -148,16 +153,32 @@ static ot_status print_comparisons(const ot_campaign_results *r)
     return OT_OK;
 }
 
-ot_status print_campaign(const char *db_path, int json)
+/* A judge learned from the casebook, for the mender whose tuner the campaign names first. */
+static ot_status learn(ot_campaign_learned **out, const char *db_path, const ot_campaign_spec *spec)
+{
+    ot_campaign_learn_options o = ot_campaign_learn_defaults();
+    for (int t = 0; t < spec->n_tuners; t++)
+        for (int m = 0; m < OT_MENDERS; m++)
+            if (ot_mender_tuner((ot_mender)m) == spec->tuners[t]) {
+                o.book.mender = (ot_mender)m;
+                return ot_campaign_learn(out, db_path, &o);
+            }
+    return ot__fail(OT_E_DATA, __FILE__, __LINE__, "%s: none of its tuners works from a signature: verdicts want learned, nearest, knn, ridge or moments among `tuners`",
+                    db_path);
+}
+
+ot_status print_campaign(const char *db_path, int json, int verdicts)
 {
     ot_campaign_results *r;
+    ot_campaign_learned *l = NULL;
     ot_campaign_spec spec;
     char digest[65];
     ot_status st = ot_campaign_results_read(&r, db_path);
     if (st != OT_OK) return st;
     st = ot_campaign_digest(db_path, digest);
     if (st == OT_OK) st = ot_campaign_spec_stored(&spec, db_path);
-    if (st == OT_OK && json) st = print_json(r, digest);
+    if (st == OT_OK && verdicts) st = learn(&l, db_path, &spec);
+    if (st == OT_OK && json) st = print_json(r, digest, l);
     else if (st == OT_OK) {
         printf("%s: %d of %d chips done: casebook %d of %d, evaluation %d of %d; %d failed\n", db_path, r->done, r->chips, r->casebook_done,
                r->casebook_chips, r->evaluate_done, r->evaluate_chips, r->failed);
@@ -168,8 +189,10 @@ ot_status print_campaign(const char *db_path, int json)
             print_yields(r);
             st = print_comparisons(r);
         }
+        if (l) print_verdicts(l);
         printf("\ndigest %s\n", digest);
     }
+    ot_campaign_learned_free(l);
     ot_campaign_results_free(r);
     return st;
 }

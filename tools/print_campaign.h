@@ -4,6 +4,6 @@
 
 #include "cli.h"
 
-ot_status print_campaign(const char *db_path, int json);
+ot_status print_campaign(const char *db_path, int json, int verdicts);
 
 #endif

@@ -8,23 +8,23 @@ static double ideal(const ot_campaign_learned *l) { return (double)l->evaluate->
 
 static void print_row(const char *name, double drop, const ot_verdicts *v)
 {
-    printf("%-10s %5.0f %9.3f %7.1f (%5.1f-%5.1f) %7.2f (%4.2f-%5.2f) %7.2f (%4.2f-%5.2f) %9.1f   %d / %d / %d\n", name, 100 * drop, 100 * v->guard,
+    printf("%-10s %5.0f %9.3f %7.1f (%5.1f-%5.1f) %7.2f (%4.2f-%5.2f) %7.2f (%4.2f-%5.2f) %9.1f   %d / %d / %d   %d + %d\n", name, 100 * drop, 100 * v->guard,
            100 * v->yield.value, 100 * v->yield.low, 100 * v->yield.high, 100 * v->escape.value, 100 * v->escape.low, 100 * v->escape.high,
            100 * v->overkill.value, 100 * v->overkill.low, 100 * v->overkill.high, v->images, v->first[OT_VERDICT_PASS], v->first[OT_VERDICT_TUNE],
-           v->first[OT_VERDICT_FULL_TEST]);
+           v->first[OT_VERDICT_FULL_TEST], v->escaped[0], v->escaped[1]);
 }
 
 void print_verdicts(const ot_campaign_learned *l)
 {
     double bm, bs, am, as;
     if (!l->opinions) {
-        printf("no evaluation chips with the knobs of '%s': no verdicts\n", ot_tuner_name(ot_mender_tuner(l->opt.book.mender)));
+        printf("no evaluation chips with the knobs of '%s': no verdicts\n", ot_mender_name(l->opt.book.mender));
         return;
     }
     ot_opinions_errors(l->opinions, &bm, &bs, &am, &as);
     printf("\nOn %d evaluation chips: predicted - true accuracy %+.3f points, sd %.3f; with knobs set %+.3f, sd %.3f\n", l->evaluate->n, 100 * bm, 100 * bs, 100 * am,
            100 * as);
-    printf("rule        drop guard band  yield, %% (95 %%)        escapes, %%            overkill, %%     images a chip   pass / tune / full test\n");
+    printf("rule        drop guard band  yield, %% (95 %%)        escapes, %%            overkill, %%     images a chip   pass / tune / full test   escaped at 1st + 2nd verdict\n");
     for (int r = 0; r < OT_RULES; r++)
         for (int d = 0; d < N_DROPS; d++) {
             ot_verdicts v;
@@ -79,6 +79,8 @@ void print_verdicts_json(cJSON *o, const ot_campaign_learned *l)
             cJSON_AddItemToObject(t, "second", counts(v.second));
             cJSON_AddNumberToObject(t, "tuned", v.tuned);
             cJSON_AddNumberToObject(t, "rejected", v.rejected);
+            cJSON_AddNumberToObject(t, "escaped_first", v.escaped[0]);
+            cJSON_AddNumberToObject(t, "escaped_second", v.escaped[1]);
             cJSON_AddItemToArray(list, t);
         }
 }

@@ -19,7 +19,7 @@ ot_campaign_learn_options ot_campaign_learn_defaults(void) { return (ot_campaign
 ot_tuner ot_mender_tuner(ot_mender mender)
 {
     static const ot_tuner tuners[] = {[OT_MENDER_LEARNED] = OT_TUNER_LEARNED, [OT_MENDER_NEAREST] = OT_TUNER_NEAREST, [OT_MENDER_KNN] = OT_TUNER_KNN,
-                                      [OT_MENDER_RIDGE] = OT_TUNER_RIDGE, [OT_MENDER_MOMENTS] = OT_TUNER_MOMENTS};
+                                      [OT_MENDER_RIDGE] = OT_TUNER_RIDGE, [OT_MENDER_MOMENTS] = OT_TUNER_MOMENTS, [OT_MENDER_NONE] = OT_TUNERS};
     return (unsigned)mender < OT_MENDERS ? tuners[mender] : OT_TUNERS;
 }
 
@@ -99,7 +99,7 @@ static ot_status casebook_tuner(char out[64], const char *db_path)
 static ot_status read_all(ot_campaign_learned *l, const char *db_path)
 {
     const ot_campaign_learn_options *o = &l->opt;
-    const char *mender = ot_tuner_name(ot_mender_tuner(o->book.mender));
+    const char *mender = o->book.mender == OT_MENDER_NONE ? "none" : ot_tuner_name(ot_mender_tuner(o->book.mender));    /* no rows of "none" */
     char        tuner[64];
     OT_TRY(casebook_tuner(tuner, db_path));
     OT_TRY(ot_campaign_answers_read(&l->casebook, db_path, "casebook", "untuned", o->stimulus, o->kind));

@@ -103,6 +103,7 @@ void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule 
         const double a = o->untuned[i], b = o->tuned[i], cutoff = rule->cutoff;
         ot_verdict   v = ot_rule_verdict(rule, o->before[i].predicted, o->before[i].outlier, 0);
         double       final = a;
+        int          mended = 0;
         out->first[v]++;
         images += o->images;
         if (v == OT_VERDICT_FULL_TEST) {
@@ -111,7 +112,7 @@ void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule 
         }
         if (v == OT_VERDICT_TUNE) {
             out->tuned++;
-            final = b;
+            final = b, mended = 1;
             images += o->images;
             v = ot_rule_verdict(rule, o->after[i].predicted, o->after[i].outlier, 1);
             out->second[v]++;
@@ -124,6 +125,7 @@ void ot_opinions_verdicts(ot_verdicts *out, const ot_opinions *o, const ot_rule 
         shipped += ship;
         good += ship && final >= cutoff;
         escapes += ship && final < cutoff;
+        out->escaped[mended] += ship && final < cutoff;
         overkill += !ship && (a >= cutoff || b >= cutoff);
     }
     out->rejected = o->n - (int)shipped;

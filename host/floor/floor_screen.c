@@ -55,7 +55,9 @@ static ot_status mend(ot_floor *f, const float *signature, ot_floor_result *r)
     size_t            bytes = (size_t)f->layout.relus * sizeof(float);
     if (m->kind == OT_MENDER_KNN) r->nearest = ot_cases_knn(c, f->x, m->k, f->gain, f->offset, f->work, &r->nearest_distance);
     else if (c->n > 0) r->nearest = ot_cases_nearest(c, m->kind, f->x, &r->nearest_distance);
-    if (m->kind == OT_MENDER_RIDGE) r->held = ot_ridge_knobs_value(&m->ridge, f->x, f->gain, f->offset);
+    if (m->kind == OT_MENDER_NONE)
+        for (int i = 0; i < f->layout.relus; i++) f->gain[i] = 1, f->offset[i] = 0;
+    else if (m->kind == OT_MENDER_RIDGE) r->held = ot_ridge_knobs_value(&m->ridge, f->x, f->gain, f->offset);
     else if (m->kind == OT_MENDER_MOMENTS) r->held = ot_moments_knobs(&m->moments, signature, f->gain, f->offset);
     else if (m->kind != OT_MENDER_KNN) {
         memcpy(f->gain, c->gain + (int64_t)r->nearest * c->l, bytes);

@@ -30,7 +30,7 @@ ot_status ot_signature_kind_parse(ot_signature_kind *out, const char *name)
     return st;
 }
 
-static const char *const menders[] = {"learned", "nearest", "knn", "ridge", "moments"};
+static const char *const menders[] = {"learned", "nearest", "knn", "ridge", "moments", "none"};
 const char *ot_mender_name(ot_mender mender) { return ot__name_of(menders, OT_MENDERS, (int)mender); }
 
 ot_status ot_mender_parse(ot_mender *out, const char *name)

@@ -31,10 +31,10 @@ static ot_status check(const ot_chips *u, const ot_chips *t, const ot_book_optio
     int same = u->n > 0;
     for (int i = 1; i < u->n; i++) same &= u->accuracy[i] == u->accuracy[0];
     if (same) OT_FAIL(OT_E_DATA, "all %d chips have the accuracy %g: there is nothing to predict", u->n, u->accuracy[0]);
-    const int needs = o->mender != OT_MENDER_MOMENTS;
+    const int needs = o->mender != OT_MENDER_MOMENTS && o->mender != OT_MENDER_NONE;
     if (needs && u->n > 0 && (u->n_knobs < 1 || !u->gain || !u->offset || u->l < 1))
         OT_FAIL(OT_E_DATA, "no knobs of tuned chips were given, so the casebook is empty; the mender %s wants them", ot_mender_name(o->mender));
-    if (!needs && (!o->ideal || u->l < 1 || u->s <= 2 * u->l)) OT_FAIL(OT_E_DATA, "the mender moments wants signatures that end in moments, and the ideal network's");
+    if (o->mender == OT_MENDER_MOMENTS && (!o->ideal || u->l < 1 || u->s <= 2 * u->l)) OT_FAIL(OT_E_DATA, "the mender moments wants signatures that end in moments, and the ideal network's");
     return OT_OK;
 }
 

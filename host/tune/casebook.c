@@ -156,6 +156,7 @@ ot_status ot_casebook_mend(const ot_casebook *cb, ot_mender how, const float *si
     const double start = ot__seconds();
     const int    l = cb->cases.l, k = cb->cases.n < OT_CASEBOOK_KNN ? cb->cases.n : OT_CASEBOOK_KNN;
     double       distance, work[2 * OT_CASEBOOK_KNN];
+    if (how == OT_MENDER_MOMENTS || how >= OT_MENDER_NONE) OT_FAIL(OT_E_USAGE, "casebook: the mender %d looks in none", (int)how);
     if (how == OT_MENDER_RIDGE && !cb->ridge.coef) OT_FAIL(OT_E_USAGE, "casebook: no ridge regression was fitted yet (ot_casebook_fit_ridge)");
     for (int i = 0; i < cb->features.s; i++)
         if (!isfinite(signature[i])) OT_FAIL(OT_E_DATA, "signature: number %d is %g, want finite", i, (double)signature[i]);

@@ -78,8 +78,11 @@ ot_status ot_campaign_run(const char *db_path, const ot_campaign_spec *spec, con
 ot_status ot_campaign_digest(const char *db_path, char hex[65]);
 /* One CSV file a table, and summary.csv, into `dir` (made if missing). */
 ot_status ot_campaign_export_csv(const char *db_path, const char *dir);
-/* Arrays signature, gain, offset, stimulus of the casebook (what `tune --casebook` reads), and of the evaluation chips. */
-ot_status ot_campaign_export_npz(const char *db_path, const char *path);
+/* Arrays of the casebook: stimulus (k) test images' numbers, -1 for those with stimulus_pixels (k, C H W) of their own, chip (n), signature
+ * (n, S), accuracy (n), gain and offset (n, L), tuned_signature, tuned_accuracy (what `tune --casebook` and `learn --update` read); and of
+ * the evaluation chips: evaluate_chip, evaluate_signature, evaluate_accuracy, and with _TUNER behind it each tuner's, evaluate_gain_TUNER,
+ * evaluate_offset_TUNER.  Only chips that are done.  `stimulus` NULL: the spec's.  Errors of ot_campaign_answers_read. */
+ot_status ot_campaign_export_npz(const char *db_path, const char *path, const char *stimulus, ot_signature_kind kind);
 
 /* -- What came out ---------------------------------------------------------------------------------------------- */
 
@@ -156,6 +159,7 @@ typedef struct ot_verdicts {
     ot_rule_kind rule;
     double  cutoff, guard, guard_after;
     int     chips, first[OT_VERDICTS], tuned, second[OT_VERDICTS], rejected;
+    int     escaped[2];                        /* at the first verdict, at the second */
     ot_rate yield, escape, overkill;           /* 95 % Wilson */
     double  images;                            /* applied a chip on average, fall-backs included */
 } ot_verdicts;
@@ -187,7 +191,7 @@ ot_status ot_campaign_learn(ot_campaign_learned **out, const char *db_path, cons
 void      ot_campaign_learned_free(ot_campaign_learned *l);
 /* What a rule makes of the evaluation chips at a cutoff.  OT_E_RANGE as ot_rule_guard; OT_E_DATA without opinions. */
 ot_status ot_campaign_learned_verdicts(ot_verdicts *out, const ot_campaign_learned *l, ot_rule_kind rule, double cutoff);
-/* The tuner whose knobs a mender gives. */
+/* The tuner whose knobs a mender gives; OT_TUNERS for none. */
 ot_tuner  ot_mender_tuner(ot_mender mender);
 /* The recipe file, with the stimulus' images if the campaign's data set is there (*without_images = 1 if not). */
 ot_status ot_campaign_learned_save(const ot_campaign_learned *l, const char *db_path, const char *path, int *without_images);

@@ -115,8 +115,10 @@ ot_verdict  ot_rule_full_test(const ot_rule *r, double accuracy, int tuned);
 const char *ot_rule_name(ot_rule_kind kind);                                 /* "000", "002", "conformal" */
 ot_status   ot_rule_parse(ot_rule_kind *out, const char *name);
 
-/* Signature -> knobs: how, and what it looks in. */
-typedef enum ot_mender { OT_MENDER_LEARNED, OT_MENDER_NEAREST, OT_MENDER_KNN, OT_MENDER_RIDGE, OT_MENDER_MOMENTS, OT_MENDERS } ot_mender;
+/* Signature -> knobs: how, and what it looks in.  None: chips are judged, their knobs stay as they are. */
+typedef enum ot_mender {
+    OT_MENDER_LEARNED, OT_MENDER_NEAREST, OT_MENDER_KNN, OT_MENDER_RIDGE, OT_MENDER_MOMENTS, OT_MENDER_NONE, OT_MENDERS
+} ot_mender;
 
 /* The casebook (paper 000 IV.B): standardised signatures of chips tuned before and the knobs that mended them. */
 typedef struct ot_cases {
@@ -191,7 +193,7 @@ typedef struct ot_judge {
     double       rmse, sd, mean;   /* of a_hat - a out of fold */
 } ot_judge;
 
-const char *ot_mender_name(ot_mender mender);                                /* "learned", "nearest", "knn", "ridge", "moments" */
+const char *ot_mender_name(ot_mender mender);                                /* "learned", "nearest", "knn", "ridge", "moments", "none" */
 ot_status   ot_mender_parse(ot_mender *out, const char *name);
 typedef struct ot_mending {
     ot_mender      kind;

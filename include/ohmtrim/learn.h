@@ -78,7 +78,7 @@ typedef struct ot_book_options {
     ot_rule_kind rule;                   /* 000 */
     double       cutoff;                 /* a_th, 0..1 */
     double       k, escape;              /* of the guard bands: 2, 0.01 */
-    ot_mender    mender;                 /* learned; moments wants `ideal` */
+    ot_mender    mender;                 /* learned; moments wants `ideal`, none no knobs */
     int          clusters;               /* of the casebook; 0: by silhouette */
     int          knn;                    /* neighbours; OT_CASEBOOK_KNN */
     const float *ideal;                  /* (2 l) moments: the ideal network's means and spreads, which stand last in a signature */

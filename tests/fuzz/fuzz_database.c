@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ot_campaign_results_free(r);
     }
     (void)ot_campaign_digest(path, hex);
-    (void)ot_campaign_export_npz(path, npz);
+    (void)ot_campaign_export_npz(path, npz, NULL, OT_SIGNATURE_MOMENTS);
     unlink(npz);
     unlink(path);
     return 0;
