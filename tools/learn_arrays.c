@@ -172,7 +172,7 @@ ot_status learn_arrays(learned_arrays **out, const ot_book_options *opt, const a
     OT_TRY_TO(done, st, ot_chips_join(&all, u->chips, u->n + 1));
     OT_TRY_TO(done, st, ot_chips_join(&tuned, u->tuned, u->n + 1));
     l->s = all.s, l->l = all.l;
-    st = ot_book_learn(&l->book, &all, tuned.n ? &tuned : NULL, opt);
+    st = ot_book_learn(&l->book, &all, tuned.n ? &tuned : NULL, NULL, opt);
 done:
     ot_chips_free(&tuned);
     ot_chips_free(&all);

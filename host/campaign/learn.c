@@ -1,7 +1,7 @@
 /* learn.c - from a campaign's file to a recipe: the casebook chips teach, the evaluation chips say what it is worth.
  *
  *     casebook, untuned              -> first judge, casebook of the mender
- *     casebook, untuned and tuned    -> second judge (chips with knobs set: by the mender, each from the other folds' chips)
+ *     casebook, tuned by the mender (each chip from the other folds'), by other menders, exhaustively -> second judge
  *     evaluation, untuned and with the mender's knobs -> verdicts (verdicts.c)
  *
  * The casebook's knobs are those of its tuner (exhaustive); the mender's on an evaluation chip are those that the tuner of the same name
@@ -30,6 +30,7 @@ void ot_campaign_learned_free(ot_campaign_learned *l)
     ot_book_free(l->book);
     ot_campaign_answers_free(l->evaluate_tuned);
     ot_campaign_answers_free(l->evaluate);
+    for (int m = 0; m < OT_MENDERS; m++) ot_campaign_answers_free(l->casebook_others[m]);
     ot_campaign_answers_free(l->casebook_mended);
     ot_campaign_answers_free(l->casebook_tuned);
     ot_campaign_answers_free(l->casebook);
@@ -105,6 +106,9 @@ static ot_status read_all(ot_campaign_learned *l, const char *db_path)
     OT_TRY(ot_campaign_answers_read(&l->casebook, db_path, "casebook", "untuned", o->stimulus, o->kind));
     OT_TRY(ot_campaign_answers_read(&l->casebook_tuned, db_path, "casebook", tuner, o->stimulus, o->kind));
     OT_TRY(ot_campaign_answers_read(&l->casebook_mended, db_path, "casebook", mender, o->stimulus, o->kind));
+    for (int m = 0; m < OT_MENDERS; m++)
+        if (m != (int)o->book.mender && m != OT_MENDER_NONE)
+            OT_TRY(ot_campaign_answers_read(&l->casebook_others[m], db_path, "casebook", ot_tuner_name(ot_mender_tuner((ot_mender)m)), o->stimulus, o->kind));
     OT_TRY(ot_campaign_answers_read(&l->evaluate, db_path, "evaluate", "untuned", o->stimulus, o->kind));
     OT_TRY(ot_campaign_answers_read(&l->evaluate_tuned, db_path, "evaluate", mender, o->stimulus, o->kind));
     if (l->evaluate_tuned->n == 0 || l->evaluate->n == 0) {
@@ -127,10 +131,23 @@ static ot_status join(ot_chips *out, const ot_chips *own, const ot_chips *more, 
     return st;
 }
 
+static ot_chips chips_of(const ot_campaign_answers *a) { return (ot_chips){.n = a->n, .s = a->layout.length, .signature = a->signature, .accuracy = a->accuracy, .chip = (const int *)a->chip}; }
+
+/* With the casebook's knobs and with other menders': beside the mender's own, where those are there. */
+static ot_status join_others(ot_chips *out, const ot_campaign_learned *l)
+{
+    ot_chips parts[1 + OT_MENDERS];
+    int      n = 0;
+    parts[n++] = chips_of(l->casebook_tuned);
+    for (int m = 0; m < OT_MENDERS; m++)
+        if (l->casebook_others[m]) parts[n++] = chips_of(l->casebook_others[m]);
+    return ot_chips_join(out, parts, n);
+}
+
 static ot_status learn(ot_campaign_learned *l, const char *db_path)
 {
     float    *ideal = NULL;
-    ot_chips  untuned = {0}, tuned = {0};
+    ot_chips  untuned = {0}, tuned = {0}, others = {0};
     ot_status st = OT_OK;
     OT_TRY_TO(done, st, resolve(l, db_path, &ideal));
     OT_TRY_TO(done, st, read_all(l, db_path));
@@ -138,15 +155,18 @@ static ot_status learn(ot_campaign_learned *l, const char *db_path)
     ot_book_options           *o = &l->opt.book;
     if (isnan(o->cutoff)) o->cutoff = (double)u->ideal / (double)u->images - l->opt.drop;
     o->ideal = ideal;
-    const ot_chips before = {u->n, u->layout.length, u->layout.relus, u->signature, u->accuracy, t->gain, t->offset, t->n};
-    const ot_campaign_answers *m = l->casebook_mended->n ? l->casebook_mended : t;      /* small casebooks are not tuned by folds */
-    const ot_chips after = {m->n, m->layout.length, m->layout.relus, m->signature, m->accuracy, NULL, NULL, 0};
+    const int      by_folds = l->casebook_mended->n > 0;              /* small casebooks are not */
+    const ot_chips after = chips_of(by_folds ? l->casebook_mended : t);
+    ot_chips       before = chips_of(u);
+    before.l = u->layout.relus, before.gain = t->gain, before.offset = t->offset, before.n_knobs = t->n;
     OT_TRY_TO(done, st, join(&untuned, &before, l->opt.more, l->opt.n_more));
     OT_TRY_TO(done, st, join(&tuned, &after, l->opt.more_tuned, l->opt.n_more_tuned));
-    OT_TRY_TO(done, st, ot_book_learn(&l->book, &untuned, &tuned, o));
+    if (by_folds) OT_TRY_TO(done, st, join_others(&others, l));
+    OT_TRY_TO(done, st, ot_book_learn(&l->book, &untuned, &tuned, &others, o));
     if (l->evaluate_tuned)
         st = ot_opinions_make(&l->opinions, &l->book->before->judge, &l->book->after->judge, l->evaluate, l->evaluate_tuned);
 done:
+    ot_chips_free(&others);
     ot_chips_free(&tuned);
     ot_chips_free(&untuned);
     l->opt.book.ideal = NULL;

@@ -38,24 +38,17 @@ static ot_status check(const ot_chips *u, const ot_chips *t, const ot_book_optio
     return OT_OK;
 }
 
-/* Untuned and tuned chips below each other. */
-static ot_status learn_after(ot_learned **out, const ot_chips *u, const ot_chips *t, const ot_learn_options *o)
+/* The teachers and then the tuned chips, of which errors and guard bands are. */
+static ot_status learn_after(ot_learned **out, const ot_chips *teachers, const ot_chips *tuned, const ot_learn_options *o)
 {
-    const size_t s = (size_t)u->s, a = (size_t)u->n, b = (size_t)t->n;
-    float       *signature = ot_alloc(a + b, s * sizeof *signature);
-    double      *accuracy = ot_alloc(a + b, sizeof *accuracy);
-    ot_status    st = OT_OK;
-    if (!signature || !accuracy) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for %zu chips", a + b);
-    memcpy(signature, u->signature, a * s * sizeof *signature);
-    memcpy(signature + a * s, t->signature, b * s * sizeof *signature);
-    memcpy(accuracy, u->accuracy, a * sizeof *accuracy);
-    memcpy(accuracy + a, t->accuracy, b * sizeof *accuracy);
+    ot_chips         all, parts[2] = {*teachers, *tuned};
     ot_learn_options own = *o;
-    own.first = (int)a;
-    st = ot_judge_learn(out, signature, accuracy, (int)(a + b), (int)s, &own);
-done:
-    ot_free(accuracy);
-    ot_free(signature);
+    parts[0].n_knobs = parts[1].n_knobs = 0;                         /* rows with knobs would come first */
+    OT_TRY(ot_chips_join(&all, parts, 2));
+    own.first = teachers->n;
+    own.chip = all.chip;
+    ot_status st = ot_judge_learn(out, all.signature, all.accuracy, all.n, all.s, &own);
+    ot_chips_free(&all);
     return st;
 }
 
@@ -94,14 +87,17 @@ static ot_status mending(ot_book *b, const ot_chips *u, const ot_book_options *o
     return OT_OK;
 }
 
-ot_status ot_book_learn(ot_book **out, const ot_chips *untuned, const ot_chips *tuned, const ot_book_options *opt)
+ot_status ot_book_learn(ot_book **out, const ot_chips *untuned, const ot_chips *tuned, const ot_chips *others, const ot_book_options *opt)
 {
     ot_status st = OT_OK;
+    ot_learn_options first = opt->learn;
     OT_TRY(check(untuned, tuned, opt));
+    if (others && others->n > 0) OT_TRY(check(untuned, others, opt));
     ot_book *b = ot_alloc(1, sizeof *b);
     if (!b) OT_NOMEM("a book", sizeof *b);
-    OT_TRY_TO(done, st, ot_judge_learn(&b->before, untuned->signature, untuned->accuracy, untuned->n, untuned->s, &opt->learn));
-    if (tuned && tuned->n > 0) OT_TRY_TO(done, st, learn_after(&b->after, untuned, tuned, &opt->learn));
+    first.chip = untuned->chip;
+    OT_TRY_TO(done, st, ot_judge_learn(&b->before, untuned->signature, untuned->accuracy, untuned->n, untuned->s, &first));
+    if (tuned && tuned->n > 0) OT_TRY_TO(done, st, learn_after(&b->after, others && others->n > 0 ? others : untuned, tuned, &opt->learn));
     OT_TRY_TO(done, st, rules(b, opt));
     st = mending(b, untuned, opt);
 done:

@@ -7,6 +7,7 @@
 
 void ot_chips_free(ot_chips *c)
 {
+    ot_free((int *)c->chip);
     ot_free((float *)c->offset);
     ot_free((float *)c->gain);
     ot_free((double *)c->accuracy);
@@ -30,7 +31,7 @@ static ot_status check(const ot_chips *parts, int n_parts)
 }
 
 /* Those with knobs in the first pass, the others in the second. */
-static void copy(ot_chips *out, float *signature, double *accuracy, float *gain, float *offset, const ot_chips *parts, int n_parts)
+static void copy(ot_chips *out, float *signature, double *accuracy, float *gain, float *offset, int *chip, const ot_chips *parts, int n_parts)
 {
     for (int pass = 0; pass < 2; pass++)
         for (int i = 0; i < n_parts; i++) {
@@ -39,6 +40,7 @@ static void copy(ot_chips *out, float *signature, double *accuracy, float *gain,
             const size_t n = (size_t)p->n, s = (size_t)out->s, l = (size_t)out->l, at = (size_t)out->n;
             memcpy(signature + at * s, p->signature, n * s * sizeof *signature);
             memcpy(accuracy + at, p->accuracy, n * sizeof *accuracy);
+            for (size_t k = 0; k < n; k++) chip[at + k] = p->chip ? p->chip[k] : -1 - (int)(at + k);
             if (pass == 0) {
                 memcpy(gain + at * l, p->gain, n * l * sizeof *gain);
                 memcpy(offset + at * l, p->offset, n * l * sizeof *offset);
@@ -61,11 +63,12 @@ ot_status ot_chips_join(ot_chips *out, const ot_chips *parts, int n_parts)
     float  *signature = ot_alloc(n, (size_t)out->s * sizeof *signature), *gain = ot_alloc(knobs, (size_t)out->l * sizeof *gain),
            *offset = ot_alloc(knobs, (size_t)out->l * sizeof *offset);
     double *accuracy = ot_alloc(n, sizeof *accuracy);
-    out->signature = signature, out->accuracy = accuracy, out->gain = gain, out->offset = offset;
-    if (!signature || !accuracy || !gain || !offset) {
+    int    *chip = ot_alloc(n, sizeof *chip);
+    out->signature = signature, out->accuracy = accuracy, out->gain = gain, out->offset = offset, out->chip = chip;
+    if (!signature || !accuracy || !chip || !gain || !offset) {
         ot_chips_free(out);
         OT_NOMEM("chips", n * (size_t)out->s * sizeof *signature);
     }
-    copy(out, signature, accuracy, gain, offset, parts, n_parts);
+    copy(out, signature, accuracy, gain, offset, chip, parts, n_parts);
     return OT_OK;
 }

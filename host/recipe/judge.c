@@ -87,7 +87,7 @@ static ot_status learn(ot_learned *l, const float *signatures, int s, const ot_l
     if (!(x = ot_alloc((size_t)l->n, p * sizeof *x))) OT_NOMEM("features", (size_t)l->n * p * sizeof *x);
     for (int i = 0; i < l->n; i++) ot_features_apply(x + (size_t)i * p, &j->features, signatures + (size_t)i * (size_t)s);
     OT_TRY_TO(done, st, ot_predictor_fit(&j->predictor, x, l->accuracy, l->n, (int)p, &o->predictor));
-    OT_TRY_TO(done, st, ot_predictor_cross_validate(&l->cv, l->predicted, signatures, l->accuracy, l->n, s, o->folds, o->seed, &o->predictor));
+    OT_TRY_TO(done, st, ot_predictor_cross_validate_groups(&l->cv, l->predicted, signatures, l->accuracy, o->chip, l->n, s, o->folds, o->seed, &o->predictor));
     if (l->first) errors(&l->cv, l->predicted + l->first, l->accuracy + l->first, l->n - l->first);
     OT_TRY_TO(done, st, interval(j, l->predicted + l->first, l->accuracy + l->first, l->n - l->first));
     j->rmse = l->cv.rmse, j->sd = l->cv.sd, j->mean = l->cv.mean;

@@ -183,6 +183,7 @@ typedef struct ot_campaign_learned {
     /* casebook_tuned: with the knobs of the casebook; casebook_mended: with those of the mender's tuner, each from chips of other folds
      * (n = 0: a casebook too small for that); evaluate_tuned: with the mender's tuner, NULL: the campaign has not run it */
     ot_campaign_answers *casebook, *casebook_tuned, *casebook_mended, *evaluate, *evaluate_tuned;
+    ot_campaign_answers *casebook_others[OT_MENDERS];        /* with those of the other menders' tuners that the campaign has run; or NULL */
     ot_book             *book;
     ot_opinions         *opinions;       /* NULL without evaluate_tuned */
     char                 network[512], network_sha[65], spec_sha[65];

@@ -29,6 +29,7 @@ typedef struct ot_learn_options {
     uint64_t             seed;             /* of the folds */
     int                  first;            /* chips before it only teach the predictor; errors, intervals, guard bands and the screen are of
                                               those from it on; 0 */
+    const int           *chip;             /* (n) which chip a row is of: rows of one chip stay in one fold; NULL: each its own */
     int                  errors_out_of_fold;   /* rule 002: eps_max from errors out of fold, not (paper 002) in sample */
 } ot_learn_options;
 ot_learn_options ot_learn_defaults(void);      /* MARS of degree 1, MRCD */
@@ -66,6 +67,7 @@ typedef struct ot_chips {
     const double *accuracy;              /* (n) */
     const float  *gain, *offset;         /* (n_knobs, l) the knobs that mended the first n_knobs of them; NULL if that is 0 */
     int           n_knobs;
+    const int    *chip;                  /* (n) >= 0, which chip a row is of, if several rows may be of one; NULL: each its own */
 } ot_chips;
 
 /* All of them below each other, the parts with knobs first; a part's n_knobs is 0 or its n.  Freed with ot_chips_free.  OT_E_SHAPE: lengths
@@ -93,10 +95,11 @@ typedef struct ot_book {
     void        *moments;
 } ot_book;
 
-/* `untuned`: chips as manufactured.  `tuned` (may be NULL): chips measured with knobs set, by a mender that had not seen them; the second judge
- * learns from both, as a tuned chip may be anywhere from mended to not, and is measured on the tuned ones.  OT_E_DATA: all chips have the same accuracy, unusable numbers (names chip and number), no knobs for a
+/* `untuned`: chips as manufactured.  `tuned` (may be NULL): chips measured with knobs set, by a mender that had not seen them.  The second judge
+ * learns from them and from `others` (may be NULL), chips with knobs set by other means: mended chips are all alike, and what others left half
+ * mended teaches what a bad one answers; without others, untuned chips do that, less well (docs/testing.md).  It is measured on `tuned`.  OT_E_DATA: all chips have the same accuracy, unusable numbers (names chip and number), no knobs for a
  * mender that needs them; OT_E_SHAPE: signatures of two lengths. */
-ot_status ot_book_learn(ot_book **out, const ot_chips *untuned, const ot_chips *tuned, const ot_book_options *opt);
+ot_status ot_book_learn(ot_book **out, const ot_chips *untuned, const ot_chips *tuned, const ot_chips *others, const ot_book_options *opt);
 void      ot_book_free(ot_book *b);
 /* Judges, rule and mending into a recipe, borrowed. */
 void      ot_book_recipe(ot_recipe *r, const ot_book *b);

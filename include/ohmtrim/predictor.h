@@ -46,6 +46,9 @@ ot_status ot_predictor_fit(ot_predictor *out, const double *x, const double *y, 
 
 /* Cross-validation on signatures (features are fitted anew in each fold): folds drawn from the seed, predicted (n) out of fold. */
 typedef struct ot_cross_validation { double rmse, mean, sd, mae, r2; int folds; } ot_cross_validation;    /* of predicted - y; mae: mean |error| */
+/* `group` (n), NULL: each row its own: rows of one group, say of one chip measured with several knobs, stay in one fold; at least `folds` groups. */
+ot_status ot_predictor_cross_validate_groups(ot_cross_validation *out, double *predicted, const float *signatures, const double *y, const int *group,
+                                             int n, int s, int folds, uint64_t seed, const ot_predictor_options *opt);
 ot_status ot_predictor_cross_validate(ot_cross_validation *out, double *predicted, const float *signatures, const double *y, int n, int s,
                                       int folds, uint64_t seed, const ot_predictor_options *opt);
 
