@@ -210,7 +210,7 @@ TEST mcd_is_scikit_learns(const char *folder, double log_det, double slack, doub
     ASSERT_EQ(want_h, s.h);
     ASSERTm("log det is not above scikit-learn's by more than the manifest allows", s.log_det <= log_det + slack);
     for (int i = 0; i < s.h; i++) same &= want_support[best[i]] == 1;
-    printf(" [%s: log det %.9f, theirs %.9f, %s subset]", folder, s.log_det, log_det, same ? "same" : "another");
+    printf("  [%s: log det %.9f, theirs %.9f, %s subset]\n", folder, s.log_det, log_det, same ? "same" : "another");
     covariance_of(cov, factor, p);
     distances_of(d, &s, p, x.data, n);
     distances_of(d_new, &s, p, xnew.data, m);
@@ -253,7 +253,7 @@ TEST mrcd_is_rrcovs(void)
     distances_of(d, &s, P, x.data, N);
     double log_det = s.log_det;
     for (int k = 0; k < P; k++) log_det -= log(want_target[k]);
-    printf(" [rho %.6f, theirs %.6f; %d of %d rows the same; log det standardised %.5f]", s.rho, rho, same, H, log_det);
+    printf("  [rho %.6f, theirs %.6f; %d of %d rows the same; log det standardised %.5f]\n", s.rho, rho, same, H, log_det);
     ASSERT(fabs(s.rho - rho) <= 0.02);                                 /* the manifest's */
     ASSERT(log_det <= -53.67717533363012 + 1.2);                       /* the manifest's, one-sided; Qn's small-sample factor differs by 0.1 % */
     for (int i = 0; i < N; i++)
@@ -411,7 +411,7 @@ TEST bad_rows_do_not_pull_the_estimate(ot_screen_kind kind, int n, int p, int cl
     for (int i = 0; i < n; i++)
         if (i % 5 == 0 && i / 5 < bad) least_bad = fmin(least_bad, d[i]), missed += !ot_screen_outlier(&s, d[i]);
     for (int i = 0; i < 500; i++) flagged += df[i] >= least_bad;
-    printf(" [least bad %.4g, threshold %.4g, largest good %.4g]", least_bad, s.threshold, check_max_f64(df, 500));
+    printf("  [least bad %.4g, threshold %.4g, largest good %.4g]\n", least_bad, s.threshold, check_max_f64(df, 500));
     ASSERT_EQ(0, flagged);                             /* every bad row is further out than any of 500 good ones */
     ASSERTm("bad rows lie above the threshold", missed <= 1);          /* it is a quantile at their share: the nearest may be on it */
     if (kind != OT_SCREEN_PCA_MCD)
@@ -435,7 +435,7 @@ TEST fresh_good_rows_are_flagged_as_promised(ot_screen_kind kind, int n, int p, 
     OK(ot_screen_fit(&s, x, n, p, &o, &r));
     double *d = distances(&s, fresh, FRESH), sd = sqrt(0.0099 / n + 0.0099 / FRESH);
     for (int i = 0; i < FRESH; i++) out += ot_screen_outlier(&s, d[i]), out_in_sample += d[i] > r.threshold_in_sample;
-    printf(" [%.2f %%, in-sample %.2f %%]", 100.0 * out / FRESH, 100.0 * out_in_sample / FRESH);
+    printf("  [%.2f %%, in-sample %.2f %%]\n", 100.0 * out / FRESH, 100.0 * out_in_sample / FRESH);
     ASSERT((double)out / FRESH <= 0.01 + 4 * sd);
     ASSERT(out > 0);
     ASSERT(out_in_sample >= more * out);

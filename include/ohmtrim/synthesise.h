@@ -1,11 +1,17 @@
 /* synthesise.h - test images made from noise, a compact set of them, and pass or fail by a screen alone (EGIS).  Part of the test stage.
  *
- *     ot_synthesis_options opt = ot_synthesis_defaults(OT_SYNTHESIS_CONFIDENT);
+ *     enum { CHIPS = 100, IMAGES = 200, Q = 25, K = 10 };               // Q = L + C numbers an image
+ *     static float         responses[CHIPS * IMAGES * Q], signatures[CHIPS * K * Q];
+ *     static uint8_t       good[CHIPS];
+ *     int                  chosen[K];
+ *     ot_detector          d;
  *     ot_synthesis        *s;
- *     st = ot_synthesise(&s, "auto", net, &opt, NULL, NULL);            // 200 candidates: s->images
- *     ... ot_signature_measure_fleet of simulated chips on all of s->images: responses (chips, images, L + C)
- *     st = ot_compact_logdet(chosen, NULL, responses, chips, s->images->n, q, 10, 0.1);
- *     st = ot_detector_fit(&d, signatures_of_the_chosen, good, chips, 10 * q, NULL);
+ *     ot_synthesis_options opt = ot_synthesis_defaults(OT_SYNTHESIS_CONFIDENT);
+ *     ot_status st = ot_synthesise(&s, "auto", net, &opt, NULL, NULL);  // 200 candidates: s->images
+ *     // ... ot_signature_measure_fleet of simulated chips on all of s->images gives the responses
+ *     st = ot_compact_logdet(chosen, NULL, responses, CHIPS, IMAGES, Q, K, 0.1);
+ *     // ... and those of the chosen images the signatures
+ *     st = ot_detector_fit(&d, signatures, good, CHIPS, K * Q, NULL);
  *
  * No training data are needed: images are moved by gradient through the ideal network until its outputs are as a loss on their entropy
  * wants them.  "An entropy-based loss" is all that is published of it; both readings are here (docs/synthetic-images.md).  Since 0.1. */
