@@ -17,6 +17,7 @@
 #include "ohmtrim/test.h"
 #include "ohmtrim/predictor.h"
 #include "ohmtrim/screen.h"
+#include "ohmtrim/select.h"
 #include "ohmtrim/synthesise.h"
 #include "ohmtrim/tune.h"
 #include "ohmtrim/recipe.h"

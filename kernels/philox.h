@@ -22,7 +22,8 @@ typedef enum ot_purpose {
     OT_PURPOSE_SELF_TUNING = 6,   /* self-tuning cells */
     OT_PURPOSE_WEIGHTS = 7,       /* weights that training starts from; c2 = 0 */
     OT_PURPOSE_AUGMENT = 8,       /* crops and flips: c0 = image, c1 = epoch, c2 = 0 */
-    OT_PURPOSE_IMAGES = 9,        /* pixels that synthetic images start from: c0 = group of 4 pixels, c1 = image, c2 = 0 */
+    OT_PURPOSE_IMAGES = 9,        /* pixels that synthetic images start from: c0 = group of 4 pixels, c1 = image, c2 = 0;
+                                     filters of images: c0 = image, c1 = round, c2 = 1 */
 } ot_purpose;
 
 /* Counter in, words out, in place. */

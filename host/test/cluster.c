@@ -15,8 +15,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-typedef struct raw_merge { int a, b, order; double height; } raw_merge;    /* a, b: any point of either cluster */
-
 double ot__squared_distance(const double *x, const double *y, int p)
 {
     double s = 0;
@@ -53,51 +51,8 @@ static int by_height(const void *pa, const void *pb)
     return a->order - b->order;                         /* stable */
 }
 
-/* Distance of the union of I (s points) and J (t) to K (v). */
-static double lance_williams(ot_linkage linkage, double ik, double jk, double ij, int s, int t, int v)
-{
-    switch (linkage) {
-    case OT_WARD: return ((double)(v + s) * ik - (double)v * ij + (double)(v + t) * jk) / (double)(s + t + v);
-    case OT_AVERAGE: return ((double)s * ik + (double)t * jk) / (double)(s + t);
-    case OT_COMPLETE: break;
-    }
-    return ik > jk ? ik : jk;
-}
-
-/* Fills raw[] with n - 1 merges in the order found.  size[i] = 0 marks a slot that is gone; stack: the walk, at most 2 n. */
-static void chain(raw_merge *raw, double *d, int n, ot_linkage linkage, int *size, int *stack)
-{
-    int depth = 0, lowest = 0;
-    for (int i = 0; i < n; i++) size[i] = 1;
-    for (int m = 0; m < n - 1; m++) {
-        if (depth == 0) {
-            while (!size[lowest]) lowest++;
-            stack[depth++] = lowest;
-        }
-        for (;;) {
-            int    top = stack[depth - 1], near = depth > 1 ? stack[depth - 2] : -1;    /* on a tie the one we came from: a pair */
-            double least = near >= 0 ? ot__pair_get(d, n, top, near) : INFINITY;
-            for (int k = 0; k < n; k++)
-                if (size[k] && k != top && ot__pair_get(d, n, top, k) < least) least = ot__pair_get(d, n, top, near = k);
-            if (depth == 1 || near != stack[depth - 2]) {
-                stack[depth++] = near;
-                continue;
-            }
-            int i = top < near ? top : near, j = top < near ? near : top;
-            raw[m] = (raw_merge){i, j, m, linkage == OT_WARD ? sqrt(least) : least};
-            for (int k = 0; k < n; k++)
-                if (size[k] && k != i && k != j) {
-                    size_t jk = j < k ? ot__pair(n, j, k) : ot__pair(n, k, j);
-                    d[jk] = lance_williams(linkage, ot__pair_get(d, n, i, k), d[jk], least, size[i], size[j], size[k]);
-                }
-            size[j] += size[i];
-            size[i] = 0;
-            /* Rounding can bring the new cluster nearer to an older one of the walk than either part was: go back to before it. */
-            for (depth = 0; stack[depth] != i && stack[depth] != j; depth++) {}
-            break;
-        }
-    }
-}
+#define REAL double
+#include "test/cluster_chain.h"
 
 static int root(int *parent, int i)
 {
@@ -105,15 +60,10 @@ static int root(int *parent, int i)
     return i;
 }
 
-ot_status ot__cluster_tree(ot_merge *merges, double *d, int n, ot_linkage linkage)
+ot_status ot__cluster_number(ot_merge *merges, raw_merge *raw, int n)
 {
-    ot_status  st = OT_OK;
-    raw_merge *raw = ot_alloc((size_t)(n - 1), sizeof *raw);
-    int       *work = ot_alloc(5 * (size_t)n, sizeof *work), *parent = work, *node = work + n, *size = work + 2 * (size_t)n;
-    if (!raw || !work) OT_FAIL_TO(done, st, OT_E_NOMEM, "clustering: no memory for the tree of %d points", n);
-    if (linkage == OT_WARD)
-        for (size_t i = 0; i < (size_t)n * (size_t)(n - 1) / 2; i++) d[i] *= d[i];
-    chain(raw, d, n, linkage, size, work + 3 * (size_t)n);
+    int *work = ot_alloc(3 * (size_t)n, sizeof *work), *parent = work, *node = work + n, *size = work + 2 * (size_t)n;
+    if (!work) OT_NOMEM("clustering", 3 * (size_t)n * sizeof *work);
     qsort(raw, (size_t)(n - 1), sizeof *raw, by_height);
     for (int i = 0; i < n; i++) { parent[i] = node[i] = i; size[i] = 1; }
     for (int m = 0; m < n - 1; m++) {
@@ -123,9 +73,24 @@ ot_status ot__cluster_tree(ot_merge *merges, double *d, int n, ot_linkage linkag
         node[a] = n + m;
         size[a] += size[b];
     }
+    ot_free(work);
+    return OT_OK;
+}
+
+ot_status ot__cluster_tree(ot_merge *merges, double *d, int n, ot_linkage linkage)
+{
+    ot_status  st = OT_OK;
+    raw_merge *raw = ot_alloc((size_t)(n - 1), sizeof *raw);
+    int       *size = ot_alloc(3 * (size_t)n, sizeof *size);
+    if (!raw || !size) OT_FAIL_TO(done, st, OT_E_NOMEM, "clustering: no memory for the tree of %d points", n);
+    if (linkage == OT_WARD)
+        for (size_t i = 0; i < (size_t)n * (size_t)(n - 1) / 2; i++) d[i] *= d[i];
+    for (int i = 0; i < n; i++) size[i] = 1;
+    chain(raw, d, n, linkage, size, size + n);
+    st = ot__cluster_number(merges, raw, n);
 done:
     ot_free(raw);
-    ot_free(work);
+    ot_free(size);
     return st;
 }
 

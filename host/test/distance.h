@@ -13,6 +13,10 @@ static inline double ot__pair_get(const double *d, int n, int i, int j)
 double    ot__squared_distance(const double *x, const double *y, int p);
 /* Euclidean distances in ot_alloc memory.  OT_E_DATA: a point is not finite. */
 ot_status ot__distances(double **out, const double *points, int n, int p);
+/* A merge as the chain finds it; a, b: any point of either cluster. */
+typedef struct raw_merge { int a, b, order; double height; } raw_merge;
+/* n - 1 of them, sorted here by height and then order, numbered as scipy does. */
+ot_status ot__cluster_number(ot_merge *merges, raw_merge *raw, int n);
 /* The tree from distances, which are overwritten. */
 ot_status ot__cluster_tree(ot_merge *merges, double *distances, int n, ot_linkage linkage);
 void      ot__cluster_medoids(int *medoid, const double *distances, int n, const int *label, int clusters);
