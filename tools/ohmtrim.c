@@ -25,6 +25,8 @@ static const char *const texts[][2] = {
     {"chip", "draw a chip; dump its weights, write it as ONNX"},
     {"tune", "tune one chip, show before and after"},
     {"campaign", "many chips, measured and tuned: run, status, digest, export"},
+    {"select", "which images to show: by clustering, by remixing, synthetic ones"},
+    {"learn", "measured chips -> a recipe: predictor, screen, rule, casebook"},
     {"screen", "a recipe and measured signatures -> verdicts and knobs"},
     {"report", "a campaign as a page with curves"},
 };

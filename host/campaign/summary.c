@@ -48,6 +48,23 @@ ot_status ot_campaign_spec_stored(ot_campaign_spec *spec, const char *db_path)
     return st;
 }
 
+ot_status ot_campaign_spec_hash(char hex[65], const char *db_path)
+{
+    ot_store     *s;
+    sqlite3_stmt *stmt;
+    int           more = 0;
+    OT_TRY(ot__store_open(&s, db_path));
+    ot_status st = ot__store_ask(&stmt, s, "SELECT value FROM spec WHERE key = 'sha256'", "");
+    if (st == OT_OK) {
+        st = ot__store_next(s, stmt, &more);
+        if (st == OT_OK && (!more || strlen(ot__store_text(stmt, 0)) != 64)) st = ot__fail(OT_E_FORMAT, __FILE__, __LINE__, "%s: no hash of its spec", db_path);
+        if (st == OT_OK) memcpy(hex, ot__store_text(stmt, 0), 65);
+        sqlite3_finalize(stmt);
+    }
+    ot__store_close(s);
+    return st;
+}
+
 static ot_status read_counts(ot_campaign_results *r, ot_store *s)
 {
     ot_campaign_spec spec;

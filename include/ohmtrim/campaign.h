@@ -16,6 +16,7 @@
 #define OHMTRIM_CAMPAIGN_H
 
 #include "ohmtrim/learn.h"
+#include "ohmtrim/select.h"
 #include "ohmtrim/tune.h"
 
 #ifdef __cplusplus
@@ -74,6 +75,8 @@ ot_status ot_campaign_measure(ot_campaign_need *out, const ot_campaign_spec *spe
 /* Starts or continues.  OT_E_MISMATCH: the file holds another campaign (names the keys that differ), or another build's.
  * OT_E_LOCKED: another process writes to it.  OT_E_WRITE: no space, not writable; what was committed stays. */
 ot_status ot_campaign_run(const char *db_path, const ot_campaign_spec *spec, const ot_campaign_how *how);
+/* The stored spec's hash: SHA-256 of all that decides results, in 64 digits. */
+ot_status ot_campaign_spec_hash(char hex[65], const char *db_path);
 /* SHA-256 over all result rows in key order, floats as bits; not over times, host, paths, threads, memory. */
 ot_status ot_campaign_digest(const char *db_path, char hex[65]);
 /* One CSV file a table, and summary.csv, into `dir` (made if missing). */
@@ -122,6 +125,10 @@ typedef struct ot_paired {
     ot_rate difference;                  /* mean of accuracy a - accuracy b; bootstrap over chips, 2,000 draws, percentiles */
 } ot_paired;
 ot_status ot_campaign_compare(ot_paired *out, const ot_campaign_results *r, int a, int b, double drop);
+
+/* Puts images into a campaign's file as the stimulus `name`: those with number >= 0 and no comma in `what` are test images as they are, the
+ * others keep their pixels.  The next run lets every chip answer it.  OT_E_RANGE: the name is taken, or no word. */
+ot_status ot_campaign_add_stimulus(const char *db_path, const char *name, const char *source, const ot_images *images);
 
 /* -- What chips answered, for learners -------------------------------------------------------------------------- */
 
