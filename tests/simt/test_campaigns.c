@@ -145,6 +145,23 @@ TEST a_lost_gpu_goes_on_with_cpu_only_where_the_backend_was_open(void)
     PASS();
 }
 
+/* Ten casebook chips make five folds: those are fleets too, and their answers. */
+TEST folds_are_those_of_the_cpu(void)
+{
+    static const char nearest[] = "SELECT sum(t.nearest * (t.chip + 7)) FROM tuning t WHERE tuner = 'nearest'";
+    ot_campaign_spec s;
+    OK(inputs(&s));
+    OK(ot_campaign_spec_set(&s, "tuners", "nearest"));
+    s.casebook_chips = 10, s.tune.steps = 1;
+    OK(run("folds-cuda.db", &s, "cuda", 0, 1, NULL));
+    OK(run("folds-cpu.db", &s, "cpu", 0, 1, NULL));
+    ASSERT_EQ(11, ask("folds-cuda.db", "SELECT count(*) FROM tuning WHERE tuner = 'nearest'"));
+    ASSERT_EQ(0, ask("folds-cuda.db", "SELECT count(*) FROM tuning t JOIN chip c ON c.number = t.chip WHERE c.role = 'casebook' AND tuner = 'nearest' AND t.nearest % 5 = t.chip % 5"));
+    ASSERT_EQ(ask("folds-cpu.db", nearest), ask("folds-cuda.db", nearest));
+    ASSERT_EQ(ask("folds-cpu.db", "SELECT count(*) FROM signature"), ask("folds-cuda.db", "SELECT count(*) FROM signature"));
+    PASS();
+}
+
 TEST what_was_measured_is_stored_and_replayed(void)
 {
     ot_campaign_spec s;
@@ -164,5 +181,6 @@ SUITE(test_campaigns)
     RUN_TEST(what_was_measured_is_stored_and_replayed);
     RUN_TEST(digests_do_not_depend_on_fleets_or_interruptions);
     RUN_TEST(chips_are_those_of_the_cpu);
+    RUN_TEST(folds_are_those_of_the_cpu);
     RUN_TEST(a_lost_gpu_goes_on_with_cpu_only_where_the_backend_was_open);
 }
