@@ -203,7 +203,7 @@ check a_file_that_may_only_be_read readers
 if command -v gnuplot >/dev/null; then
     report() { "$cmd" report one.db -o rep >out 2>err && [ "$(cat out)" = rep/index.html ] &&
         for x in yield.png accuracy.png; do head -c 8 rep/$x | grep -aq PNG || return 1; done &&
-        grep -q '</svg>' rep/yield.svg && grep -q '</svg>' rep/accuracy.svg && grep -q "$want" rep/index.html && [ "$(wc -l <rep/yield.csv)" = 82 ]; }
+        grep -q '</svg>' rep/yield.svg && grep -q '</svg>' rep/accuracy.svg && grep -q "$want" rep/index.html && grep -q "None: 6 chips to learn from" rep/index.html && [ "$(wc -l <rep/yield.csv)" = 82 ]; }
     check a_report_has_its_files report
 else echo 'SKIP campaign_test: no gnuplot'; s=$((s + 1)); fi
 PATH=/nosuchfolder "$cmd" report one.db -o rep2 >out 2>err

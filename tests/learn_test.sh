@@ -70,6 +70,9 @@ assert len(v[\"thresholds\"]) == 15 and v[\"evaluation\"][\"chips\"] == 60
 for t in v[\"thresholds\"]:
     assert t[\"escape\"][\"low\"] <= t[\"escape\"][\"value\"] <= t[\"escape\"][\"high\"]
     assert abs(t[\"escape\"][\"value\"] * 60 - t[\"escaped_first\"] - t[\"escaped_second\"]) < 1e-9 and sum(t[\"first\"].values()) == 60"'
+if command -v gnuplot >/dev/null; then
+    check the_report_has_the_verdicts eval 'ohm report c.db -o rep && [ "$(grep -Ec "^<tr><td>(000|002|conformal)<td>" rep/index.html)" = 15 ] && grep -q "The predictive test" rep/index.html'
+else echo 'SKIP learn_test: no gnuplot'; s=$((s + 1)); fi
 check the_files_are_not_changed eval '[ "$("$cmd" campaign digest c.db)" = "$(cp c.db d.db; "$cmd" learn d.db -o d.recipe >/dev/null; "$cmd" campaign digest d.db)" ]'
 
 # The round trip: what `screen` says on the exported signatures, chip by chip, adds up to the campaign's own verdicts; knobs are the tuner's.

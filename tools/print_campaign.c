@@ -157,12 +157,8 @@ static ot_status print_comparisons(const ot_campaign_results *r)
 static ot_status learn(ot_campaign_learned **out, const char *db_path, const ot_campaign_spec *spec)
 {
     ot_campaign_learn_options o = ot_campaign_learn_defaults();
-    for (int t = 0; t < spec->n_tuners; t++)
-        for (int m = 0; m < OT_MENDERS; m++)
-            if (ot_mender_tuner((ot_mender)m) == spec->tuners[t]) {
-                o.book.mender = (ot_mender)m;
-                return ot_campaign_learn(out, db_path, &o);
-            }
+    o.book.mender = ot_campaign_mender(spec);
+    if (o.book.mender != OT_MENDER_NONE) return ot_campaign_learn(out, db_path, &o);
     return ot__fail(OT_E_DATA, __FILE__, __LINE__, "%s: none of its tuners works from a signature: verdicts want learned, nearest, knn, ridge or moments among `tuners`",
                     db_path);
 }

@@ -23,6 +23,14 @@ ot_tuner ot_mender_tuner(ot_mender mender)
     return (unsigned)mender < OT_MENDERS ? tuners[mender] : OT_TUNERS;
 }
 
+ot_mender ot_campaign_mender(const ot_campaign_spec *spec)
+{
+    for (int t = 0; t < spec->n_tuners; t++)
+        for (int m = 0; m < OT_MENDER_NONE; m++)
+            if (ot_mender_tuner((ot_mender)m) == spec->tuners[t]) return (ot_mender)m;
+    return OT_MENDER_NONE;
+}
+
 void ot_campaign_learned_free(ot_campaign_learned *l)
 {
     if (!l) return;

@@ -146,6 +146,7 @@ ot_status report__page(const report *p)
     if (st == OT_OK) st = add_yields(&t, p);
     if (st == OT_OK) st = add_costs(&t, p);
     if (st == OT_OK) st = add_comparisons(&t, p);
+    if (st == OT_OK) st = report__verdicts(&t, p);
     if (st == OT_OK) st = add_end(&t, p);
     snprintf(path, sizeof path, "%.4000s/index.html", p->dir);
     if (st == OT_OK) st = ot__file_write(path, t.bytes, t.n);

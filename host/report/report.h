@@ -17,6 +17,7 @@ typedef struct report {
 
 const char *report__name(const report *p, int entry);       /* "untuned", then the tuners */
 ot_status   report__plot(const report *p);                  /* plot.c: yield, accuracy as svg and png from the csv files */
+ot_status   report__verdicts(ot_text *t, const report *p);  /* verdicts.c: the predictive test */
 ot_status   report__page(const report *p);                  /* page.c: index.html */
 
 #endif

@@ -201,6 +201,8 @@ void      ot_campaign_learned_free(ot_campaign_learned *l);
 ot_status ot_campaign_learned_verdicts(ot_verdicts *out, const ot_campaign_learned *l, ot_rule_kind rule, double cutoff);
 /* The tuner whose knobs a mender gives; OT_TUNERS for none. */
 ot_tuner  ot_mender_tuner(ot_mender mender);
+/* The mender whose tuner the campaign names first; none if it names no such tuner. */
+ot_mender ot_campaign_mender(const ot_campaign_spec *spec);
 /* The recipe file, with the stimulus' images if the campaign's data set is there (*without_images = 1 if not). */
 ot_status ot_campaign_learned_save(const ot_campaign_learned *l, const char *db_path, const char *path, int *without_images);
 
