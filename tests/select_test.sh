@@ -51,7 +51,8 @@ assert [r[\"k\"] for r in rows] == [3, 2, 5]
 for r in rows:
     assert len(r[\"medoids\"]) == len(r[\"sizes\"]) == r[\"k\"] and sum(r[\"sizes\"]) == 30 and r[\"sizes\"] == sorted(r[\"sizes\"], reverse=True) and 0 < r[\"cv_rmse\"] < 1 and 0 < r[\"random_cv_rmse\"] < 1"'
 check medoids_become_a_stimulus eval 'ohm select c.db -k 3 -q && grep -q "^stimulus .medoids-3.: test image" out && [ "$(sql c.db "SELECT name FROM stimulus_set WHERE id = 1")" = medoids-3 ] && [ "$(sql c.db "SELECT count(*) FROM stimulus WHERE id = 1")" = 3 ]'
-ohm select c.db -k 3 -q --json; check a_name_is_taken_once says 2 "has a stimulus 'medoids-3' already"
+check the_same_once_more_is_fine eval 'ohm select c.db -k 3 -q --json && [ "$(sql c.db "SELECT count(*) FROM stimulus_set")" = 2 ]'
+ohm select c.db -k 4 --name medoids-3 -q --json; check a_name_is_taken_once says 2 "has another stimulus 'medoids-3'"
 ohm learn c.db --stimulus medoids-3; check it_has_to_be_answered_first says 3 'campaign run'
 check then_all_chips_answer eval 'ohm campaign run s.yaml -o c.db -q && [ "$(sql c.db "SELECT count(*) FROM signature WHERE stimulus = 1")" = "$(sql c.db "SELECT count(*) FROM signature WHERE stimulus = 0")" ] && ohm learn c.db --stimulus medoids-3 --json -o m.recipe'
 check what_select_said_is_what_learn_finds eval '"$cmd" select was.db -k 3 --dry-run -q --json >a.json 2>/dev/null && python3 -c "

@@ -127,7 +127,8 @@ typedef struct ot_paired {
 ot_status ot_campaign_compare(ot_paired *out, const ot_campaign_results *r, int a, int b, double drop);
 
 /* Puts images into a campaign's file as the stimulus `name`: those with number >= 0 and no comma in `what` are test images as they are, the
- * others keep their pixels.  The next run lets every chip answer it.  OT_E_RANGE: the name is taken, or no word. */
+ * others keep their pixels.  The next run lets every chip answer it.  The same images under the same name
+ * once more change nothing.  OT_E_RANGE: other images have the name, or it is no word. */
 ot_status ot_campaign_add_stimulus(const char *db_path, const char *name, const char *source, const ot_images *images);
 
 /* -- What chips answered, for learners -------------------------------------------------------------------------- */
