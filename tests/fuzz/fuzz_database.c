@@ -24,6 +24,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ot_campaign_results_free(r);
     }
     (void)ot_campaign_digest(path, hex);
+    ot_campaign_learned      *l;
+    ot_campaign_learn_options o = ot_campaign_learn_defaults();
+    o.book.mender = OT_MENDER_NEAREST, o.book.clusters = 1;
+    o.book.learn.predictor = ot_predictor_defaults(OT_PREDICTOR_RIDGE), o.book.learn.screen = ot_screen_defaults(OT_SCREEN_PCA_MCD);
+    if (ot_campaign_learn(&l, path, &o) == OT_OK) {
+        ot_verdicts v;
+        (void)ot_campaign_learned_verdicts(&v, l, OT_RULE_000, 0.5);
+        ot_campaign_learned_free(l);
+    }
     (void)ot_campaign_export_npz(path, npz, NULL, OT_SIGNATURE_MOMENTS);
     unlink(npz);
     unlink(path);
