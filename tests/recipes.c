@@ -107,6 +107,7 @@ static void judge(recipe_made *m, ot_judge *j, const recipe_plan *plan, int s, i
 {
     features(m, &j->features, s, p);
     j->predictor = (ot_predictor){.kind = plan->predictor, .p = p};
+    if (p % 3 == 0) j->predictor.holds = 1, j->predictor.least = 0.7, j->predictor.most = 0.85;      /* some stay inside a range */
     switch (plan->predictor) {
     case OT_PREDICTOR_MARS: mars(m, &j->predictor.mars, p); break;
     case OT_PREDICTOR_BOOST: boost(m, &j->predictor.boost, p); break;

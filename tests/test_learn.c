@@ -57,6 +57,29 @@ TEST errors_are_those_of_chips_not_seen(void)
     PASS();
 }
 
+TEST predictions_stay_inside_what_was_learned(void)
+{
+    enum { N = 60 };
+    float     s[N * S];
+    double    a[N], least = 1, most = 0, x[S];
+    ot_learned *l = NULL;
+    make(s, a, N, 3);
+    for (int i = 0; i < N; i++) least = fmin(least, a[i]), most = fmax(most, a[i]);
+    OK(ot_judge_learn(&l, s, a, N, S, NULL));
+    const ot_predictor *m = &l->judge.predictor;
+    ASSERT(m->holds && m->least == least && m->most == most);
+    for (int i = 0; i < N; i++) ASSERT(l->predicted[i] >= least && l->predicted[i] <= most);         /* of folds: inside a part of that */
+    for (int side = -1; side <= 1; side += 2) {
+        for (int k = 0; k < S; k++) x[k] = 1000.0 * side * (k % 2 ? 1 : -1);
+        ASSERT(ot_predictor_value(m, x) == (side < 0 ? most : least) || ot_predictor_value(m, x) == (side < 0 ? least : most));
+    }
+    x[0] = NAN;
+    for (int k = 1; k < S; k++) x[k] = NAN;
+    ASSERT(isnan(ot_predictor_value(m, x)));                          /* a NaN is not hidden by a bound */
+    ot_learned_free(l);
+    PASS();
+}
+
 /* The same chip measured with five sets of knobs: what one row knows of another is not knowledge of new chips. */
 TEST rows_of_one_chip_stay_in_one_fold(void)
 {
@@ -321,6 +344,7 @@ TEST every_failed_allocation_of_a_book_is_reported(void)
 SUITE(test_learn)
 {
     RUN_TEST(errors_are_those_of_chips_not_seen);
+    RUN_TEST(predictions_stay_inside_what_was_learned);
     RUN_TEST(rows_of_one_chip_stay_in_one_fold);
     RUN_TEST(guards_are_as_defined);
     RUN_TESTp(the_promise_of_conformal_is_kept, 0.1, 99);

@@ -71,6 +71,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         ot_predictor_kind kind = OT_PREDICTOR_MARS;
         word(state, "predictor", ot_predictor_parse(&kind, arg), arg);
         b->learn.predictor = ot_predictor_defaults(kind);
+        b->learn.predictor.hold = 1;
         return 0;
     }
     case DEGREE: b->learn.predictor.degree = (int)cli_int(state, "degree", arg, 1, 2); return 0;

@@ -97,6 +97,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         ot_predictor_kind kind;
         if (ot_predictor_parse(&kind, arg) != OT_OK) argp_error(state, "--predictor: %s", ot_last_error());
         s->remix.predictor = ot_predictor_defaults(kind);
+        s->remix.predictor.hold = 1;
         return 0;
     }
     case NAME: s->name = arg, a->only_campaign = 1; return 0;

@@ -50,7 +50,7 @@ static double ridge(const ot_ridge *m, const double *x, int p)
     return m->intercept + ot__dot(m->coef, x, p);
 }
 
-double ot_predictor_value(const ot_predictor *m, const double *x)
+static double value(const ot_predictor *m, const double *x)
 {
     switch (m->kind) {
     case OT_PREDICTOR_MARS: return mars(&m->mars, x);
@@ -59,6 +59,12 @@ double ot_predictor_value(const ot_predictor *m, const double *x)
     case OT_PREDICTORS: break;
     }
     return NAN;
+}
+
+double ot_predictor_value(const ot_predictor *m, const double *x)
+{
+    const double v = value(m, x);
+    return !m->holds || isnan(v) ? v : v < m->least ? m->least : v > m->most ? m->most : v;
 }
 
 void ot_predictor_free(ot_predictor *m)

@@ -98,6 +98,13 @@ static ot_status predictor(ot_predictor *m, int p, ot_floor *f, const char *pref
     ot_status st = ot_predictor_parse(&m->kind, kind);
     if (st != OT_OK) return ot__fail_prefix(OT_E_FORMAT, "%s: ", name);
     m->p = p;
+    snprintf(key, sizeof key, "%s.range", prefix);
+    if (ot__recipe_has(f, key)) {
+        const double *range;
+        TAKE(range, prefix, "range", F64, 2);
+        if (!(range[0] <= range[1])) OT_FAIL(OT_E_DATA, "%s: %s = %g .. %g, want the least first", name, key, range[0], range[1]);
+        m->holds = 1, m->least = range[0], m->most = range[1];
+    }
     switch (m->kind) {
     case OT_PREDICTOR_MARS: return mars(&m->mars, p, f, prefix, name);
     case OT_PREDICTOR_BOOST: return boost(&m->boost, p, f, prefix, name);

@@ -11,7 +11,9 @@
 
 ot_learn_options ot_learn_defaults(void)
 {
-    return (ot_learn_options){.predictor = ot_predictor_defaults(OT_PREDICTOR_MARS), .screen = ot_screen_defaults(OT_SCREEN_MRCD), .folds = 5, .seed = 1};
+    ot_learn_options o = {.predictor = ot_predictor_defaults(OT_PREDICTOR_MARS), .screen = ot_screen_defaults(OT_SCREEN_MRCD), .folds = 5, .seed = 1};
+    o.predictor.hold = 1;
+    return o;
 }
 
 void ot_learned_free(ot_learned *l)

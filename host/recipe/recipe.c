@@ -78,7 +78,7 @@ static void text_count(writer *w, const char *key, int value)
     text(w, "", key, s);
 }
 
-/* The numbers[] of a judge: interval 0..1, error 2..4, threshold 5, a predictor's two 6..7. */
+/* The numbers[] of a judge: interval 0..1, error 2..4, threshold 5, a predictor's two 6..7 and range 8..9. */
 static void judge(writer *w, const char *prefix, const ot_judge *j, double *numbers)
 {
     const ot_features  *f = &j->features;
@@ -87,7 +87,7 @@ static void judge(writer *w, const char *prefix, const ot_judge *j, double *numb
     int                 p = f->p;
     if (m->p != p || s->p != p)
         w->st = ot__fail(OT_E_SHAPE, __FILE__, __LINE__, "recipe: %s: %d features, a predictor of %d, a screen of %d, want as many", prefix, p, m->p, s->p);
-    double all[] = {j->low, j->high, j->rmse, j->sd, j->mean, s->threshold, 0, 0};
+    double all[] = {j->low, j->high, j->rmse, j->sd, j->mean, s->threshold, 0, 0, m->least, m->most};
     if (m->kind == OT_PREDICTOR_BOOST) all[6] = m->boost.init, all[7] = m->boost.rate;
     if (m->kind == OT_PREDICTOR_RIDGE) all[6] = m->ridge.intercept;
     memcpy(numbers, all, sizeof all);
@@ -96,6 +96,7 @@ static void judge(writer *w, const char *prefix, const ot_judge *j, double *numb
     add1(w, prefix, "sd", OT_DTYPE_F64, f->sd, p);
     add1(w, prefix, "interval", OT_DTYPE_F64, numbers, 2);
     add1(w, prefix, "error", OT_DTYPE_F64, numbers + 2, 3);
+    if (m->holds) add1(w, prefix, "range", OT_DTYPE_F64, numbers + 8, 2);
     text(w, prefix, "predictor", ot_predictor_name(m->kind));
     switch (m->kind) {
     case OT_PREDICTOR_MARS:

@@ -88,5 +88,8 @@ ot_status ot_predictor_fit(ot_predictor *out, const double *x, const double *y, 
     OT_TRY(ot__pool_open(&rows.pool, rows.threads));
     ot_status st = fit(out, &rows);
     ot__pool_close(rows.pool);
-    return st;
+    if (st != OT_OK || !rows.opt->hold) return st;
+    out->holds = 1, out->least = out->most = y[0];
+    for (int i = 1; i < n; i++) out->least = fmin(out->least, y[i]), out->most = fmax(out->most, y[i]);
+    return OT_OK;
 }

@@ -12,7 +12,9 @@
 
 ot_remix_options ot_remix_defaults(void)
 {
-    return (ot_remix_options){.k = 10, .candidates = 200, .linkage = OT_WARD, .seed = 1, .folds = 5, .predictor = ot_predictor_defaults(OT_PREDICTOR_MARS)};
+    ot_remix_options o = {.k = 10, .candidates = 200, .linkage = OT_WARD, .seed = 1, .folds = 5, .predictor = ot_predictor_defaults(OT_PREDICTOR_MARS)};
+    o.predictor.hold = 1;
+    return o;
 }
 
 /* -- Images -------------------------------------------------------------------------------------------------------- */

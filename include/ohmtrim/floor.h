@@ -59,10 +59,13 @@ typedef struct ot_boost {
 
 typedef struct ot_ridge { double intercept; const double *coef; /* (p) */ } ot_ridge;
 
-/* Signature -> accuracy. */
+/* Signature -> accuracy.  With `holds` the value stays inside least..most, what the model learned from: a sum of hinges that is asked outside of
+ * its data has no bounds of its own. */
 typedef struct ot_predictor {
     ot_predictor_kind kind;
     int               p;
+    int               holds;
+    double            least, most;
     ot_mars           mars;        /* the one that `kind` says; the others are zero */
     ot_boost          boost;
     ot_ridge          ridge;

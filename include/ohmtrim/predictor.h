@@ -37,6 +37,7 @@ typedef struct ot_predictor_options {
     double rate;           /* boosting: 0.1 */
     double lambda;         /* ridge; < 0: by generalised cross-validation on a grid */
     int    threads;        /* 0: one a core */
+    int    hold;           /* 1: predictions stay inside the range of y; 0 */
 } ot_predictor_options;
 ot_predictor_options ot_predictor_defaults(ot_predictor_kind kind);
 ot_status            ot_predictor_options_check(const ot_predictor_options *opt);
