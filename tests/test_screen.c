@@ -112,6 +112,8 @@ TEST qn_is_the_order_statistic_of_all_differences(int n)
     double   *x = normal(&r, n, 1), *all = ot_alloc((size_t)(n * n), 8);
     int64_t   half = n / 2 + 1, k = half * (half - 1) / 2, m = 0;
     if (n > 8) x[3] = x[4] = x[5];
+    for (int i = 0; n == 201 && i < n; i++) x[i] = floor(2 * x[i]);          /* thousands of equal differences, and the k-th among them */
+    for (int i = 0; n == 202 && i < n; i++) x[i] = i % 3 ? 7 : x[i];           /* the k-th is 0 */
     ot__sort(x, n);
     for (int i = 0; i < n; i++)
         for (int j = i + 1; j < n; j++) all[m++] = x[j] - x[i];
@@ -671,8 +673,8 @@ SUITE(test_screen)
         RUN_TESTp(eigenvalues_rebuild_the_matrix, sizes[i], sizes[i] > 40 ? 10 : sizes[i]);
     }
     RUN_TEST(chi_square_and_normal_quantiles_are_the_tabled_ones);
-    static const int counts[] = {2, 3, 4, 9, 10, 61, 200};
-    for (int i = 0; i < 7; i++) {
+    static const int counts[] = {2, 3, 4, 9, 10, 61, 200, 201, 202, 700};
+    for (int i = 0; i < 10; i++) {
         snprintf(suffix, sizeof suffix, "%d", counts[i]);
         greatest_set_test_suffix(suffix);
         RUN_TESTp(qn_is_the_order_statistic_of_all_differences, counts[i]);

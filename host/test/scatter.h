@@ -24,6 +24,8 @@ void ot__product_set(double *c, const double *a, const double *b, int m, int n, 
 void ot__gram(double *c, const double *a, int n, int k);
 /* The `top` largest eigenvalues of a symmetric (n, n) whose upper triangle is given and spoilt, falling; vectors (top, n), or NULL. */
 ot_status ot__eigen(double *values, double *vectors, double *a, int n, int top);
+/* The same, roughly (leading.c): of a matrix with no eigenvalue below 0.  The upper triangle stays. */
+ot_status ot__leading(double *values, double *vectors, double *a, int n, int top);
 /* Mean and upper triangle of the covariance of h rows of x (n, p), `denominator` h or h - 1; work: (h, p). */
 void ot__mean_covariance(double *mean, double *cov, const double *x, const int *row, int h, int p, int denominator, double *work);
 /* Squared distances of all rows, xt (p, n) their transpose; work: (p, n). */

@@ -137,7 +137,7 @@ static ot_status find_axes(view *w)
     ot__transpose(w->y, w->yt, p, n);
     if (p <= n) ot__gram(w->matrix, w->y, p, n);
     else ot__gram(w->matrix, w->yt, n, p);
-    OT_TRY(ot__eigen(w->values, w->vectors, w->matrix, w->m, k));
+    OT_TRY(ot__leading(w->values, w->vectors, w->matrix, w->m, k));
     if (p <= n) {
         ot__transpose(w->axis, w->vectors, k, p);
         return OT_OK;
