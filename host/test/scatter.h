@@ -68,7 +68,6 @@ ot_status ot__mcd(ot__scatter *out, const double *x, int n, int p, double suppor
 /* C-steps from a given subset: row (h) in and out, at most `most` of them; mean (p), cov (p, p) upper, log det and d (n) of each subset
  * (most + 1 of each), rows (most + 1, h).  Gives how many subsets there were.  Tests. */
 ot_status ot__mcd_trace(int *count, int *rows, double *mean, double *cov, double *log_det, double *d, const double *x, int n, int p, int h, int most);
-ot_status ot__mrcd(ot__scatter *out, const double *x, int n, int p, double support);
 /* Principal axes for the PCA screen: how many, mean (p), axes (components, p). */
 ot_status ot__pca(int *components, double *mean, double *axes, const double *x, int n, int p, int most);
 
