@@ -39,15 +39,17 @@ typedef struct contender {
 } contender;
 
 static contender contenders[] = {
-    {"mrcd", OT_SCREEN_MRCD, 0, 0, 0, 0, {0}},                     /* the default */
+    {"mrcd", OT_SCREEN_MRCD, 0, 0, 0, 0, {0}},                     /* the default: support 1 */
+    {"mrcd_0.9", OT_SCREEN_MRCD, 0.9, 0, 0, 0, {0}},
     {"mrcd_0.75", OT_SCREEN_MRCD, 0.75, 0, 0, 0, {0}},
-    {"mrcd_0.95", OT_SCREEN_MRCD, 0.95, 0, 0, 0, {0}},
-    {"mrcd_1", OT_SCREEN_MRCD, 1, 0, 0, 0, {0}},
+    {"straight_mrcd", OT_SCREEN_MRCD, 0, -1, 0, 0, {0}},           /* condition number chosen */
+    {"mrcd_condition_50", OT_SCREEN_MRCD, 0, 0, 50, 0, {0}},       /* bend chosen */
+    {"published_mrcd_1", OT_SCREEN_MRCD, 1, -1, 50, 0, {0}},
+    {"published_mrcd_0.9", OT_SCREEN_MRCD, 0.9, -1, 50, 0, {0}},
     {"published_mrcd_0.75", OT_SCREEN_MRCD, 0.75, -1, 50, 0, {0}},
-    {"published_mrcd_0.95", OT_SCREEN_MRCD, 0.95, -1, 50, 0, {0}},
     {"pca-mcd", OT_SCREEN_PCA_MCD, 0, 0, 0, 0, {0}},
     {"pca-mcd_0.95", OT_SCREEN_PCA_MCD, 0.95, 0, 0, 0, {0}},
-    {"pca-mcd_bent_0.95", OT_SCREEN_PCA_MCD, 0.95, 0.3, 0, 0, {0}},
+    {"bent_pca-mcd_1", OT_SCREEN_PCA_MCD, 1, 0.5, 0, 0, {0}},
     {"mcd_of_scores", OT_SCREEN_MCD, 0, 0, 0, 1, {0}},
 };
 enum { CONTENDERS = sizeof contenders / sizeof *contenders };

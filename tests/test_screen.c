@@ -370,7 +370,7 @@ TEST mcd_does_not_depend_on_the_axes(int n)
     PASS();
 }
 
-TEST any_number_of_threads_gives_the_same_bits(ot_screen_kind kind, int n, int p)
+TEST any_number_of_threads_gives_the_same_bits(ot_screen_kind kind, int n, int p, double support)
 {
     maker             m = open_maker(4, p);
     double           *x = make(&m, n);
@@ -378,6 +378,7 @@ TEST any_number_of_threads_gives_the_same_bits(ot_screen_kind kind, int n, int p
     ot_screen         s[3];
     ot_screen_report  r[3];
     memset(r, 0xff, sizeof r);
+    o.support = support;
     for (int t = 0; t < 3; t++) {
         o.threads = t + 1;
         OK(ot_screen_fit(&s[t], x, n, p, &o, &r[t]));
@@ -417,6 +418,7 @@ TEST bad_rows_do_not_pull_the_estimate(ot_screen_kind kind, int n, int p, int ev
             if (cluster) *v += j % 2 ? 3 : -3;
             else *v = *v + 4 * check_normal(&m.r);
         }
+    if (every == 20) o.support = 0.9;
     o.contamination = 1.0 / every;
     o.threads = 1;
     OK(ot_screen_fit(&s, x, n, p, &o, NULL));
@@ -638,15 +640,17 @@ TEST what_cannot_be_fitted_is_refused(void)
     PASS();
 }
 
-TEST every_failed_allocation_is_reported_and_nothing_leaks(ot_screen_kind kind, int n, int p)
+TEST every_failed_allocation_is_reported_and_nothing_leaks(ot_screen_kind kind, int n, int p, double bend)
 {
     maker             m = open_maker(19, p);
     double           *x = make(&m, n);
-    ot_screen_options o = ot_screen_defaults(kind);
+    ot_screen_options o = plain_options(kind);
     size_t            live = ot_memory_now().live, k = 1;
     o.threads = 1;
     o.folds = 2;
     o.components = 3;
+    o.bend = bend;
+    if (bend == 0) o.condition = 0;
     for (;; k++) {
         ot_screen s;
         ot_memory_fail_at(k);
@@ -707,17 +711,17 @@ SUITE(test_screen)
     }
     static const struct { ot_screen_kind kind; int n, p; } fits[] = {{OT_SCREEN_MCD, 100, 4}, {OT_SCREEN_MCD, 60, 1}, {OT_SCREEN_PCA_MCD, 120, 30}, {OT_SCREEN_PCA_MCD, 60, 90},
                                                                       {OT_SCREEN_MRCD, 60, 20}, {OT_SCREEN_MRCD, 60, 80}};
-    for (int i = 0; i < 6; i++) {
-        snprintf(suffix, sizeof suffix, "%s_%d_%d", ot_screen_name(fits[i].kind), fits[i].n, fits[i].p);
+    for (int i = 0; i < 12; i++) {
+        snprintf(suffix, sizeof suffix, "%s_%d_%d%s", ot_screen_name(fits[i / 2].kind), fits[i / 2].n, fits[i / 2].p, i % 2 ? "_0.75" : "");
         greatest_set_test_suffix(suffix);
-        RUN_TESTp(any_number_of_threads_gives_the_same_bits, fits[i].kind, fits[i].n, fits[i].p);
+        RUN_TESTp(any_number_of_threads_gives_the_same_bits, fits[i / 2].kind, fits[i / 2].n, fits[i / 2].p, i % 2 ? 0.75 : 0);
     }
-    static const struct { ot_screen_kind kind; int n, p; } small[] = {{OT_SCREEN_MCD, 24, 3}, {OT_SCREEN_MCD, 20, 1}, {OT_SCREEN_MCD, 1010, 1}, {OT_SCREEN_PCA_MCD, 24, 6}, {OT_SCREEN_PCA_MCD, 24, 30},
-                                                                       {OT_SCREEN_MRCD, 20, 5}, {OT_SCREEN_MRCD, 20, 30}};
-    for (int i = 0; i < 7; i++) {
+    static const struct { ot_screen_kind kind; int n, p; double bend; } small[] = {{OT_SCREEN_MCD, 24, 3, -1}, {OT_SCREEN_MCD, 20, 1, 1}, {OT_SCREEN_MCD, 1010, 1, -1}, {OT_SCREEN_PCA_MCD, 24, 6, -1},
+                                                                                     {OT_SCREEN_PCA_MCD, 24, 30, 1}, {OT_SCREEN_MRCD, 20, 5, -1}, {OT_SCREEN_MRCD, 20, 30, 1}, {OT_SCREEN_MRCD, 20, 4, 0}};
+    for (int i = 0; i < 8; i++) {
         snprintf(suffix, sizeof suffix, "%s_%d_%d", ot_screen_name(small[i].kind), small[i].n, small[i].p);
         greatest_set_test_suffix(suffix);
-        RUN_TESTp(every_failed_allocation_is_reported_and_nothing_leaks, small[i].kind, small[i].n, small[i].p);
+        RUN_TESTp(every_failed_allocation_is_reported_and_nothing_leaks, small[i].kind, small[i].n, small[i].p, small[i].bend);
     }
     static const struct { ot_screen_kind kind; int n, p, every; } bad[] = {{OT_SCREEN_MCD, 300, 10, 5}, {OT_SCREEN_PCA_MCD, 300, 40, 5}, {OT_SCREEN_MRCD, 200, 40, 5}, {OT_SCREEN_MRCD, 100, 150, 5},
                                                                                {OT_SCREEN_MRCD, 200, 40, 20}};

@@ -23,7 +23,7 @@
 #include <string.h>
 
 enum { STEPS = 100, STARTS = OT__MRCD_STARTS };
-static const double SHARE = 0.9;
+static const double SHARE = 1;
 
 typedef struct fit {
     int         n, p, h, dual;
@@ -234,7 +234,10 @@ ot_status ot__mrcd(ot__scatter *out, const double *x, int n, int p, const ot__mr
             for (int j = 0; j < i; j++) f.g[(size_t)i * (size_t)n + (size_t)j] = f.g[(size_t)j * (size_t)n + (size_t)i];
     }
     f.c = h < n ? share / ot__chi2_cdf(ot__chi2_quantile(share, p), p + 2) : 1;
-    OT_TRY_TO(done, st, ot__mrcd_starts(row, f.u, f.ut, n, p, h, f.starts));
+    if (h == n) {                                      /* nothing to search for */
+        f.starts = 1;
+        for (int i = 0; i < n; i++) row[i] = i;
+    } else OT_TRY_TO(done, st, ot__mrcd_starts(row, f.u, f.ut, n, p, h, f.starts));
     OT_TRY_TO(done, st, search(&f, row, best, &out->log_det));
     OT_TRY_TO(done, st, finish(out, &f, best, centre, scale));
     for (int k = 0; k < p; k++) out->log_det += 2 * log(scale[k]);

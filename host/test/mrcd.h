@@ -7,7 +7,7 @@
 enum { OT__MRCD_STARTS = 6 };
 
 typedef struct ot__mrcd_options {
-    double support;                /* 0: 0.9 */
+    double support;                /* 0: 1, all rows */
     double condition;              /* what the target keeps the matrix's condition number below */
     int    starts;                 /* 1..6 of the views, the last ones */
 } ot__mrcd_options;

@@ -2,8 +2,8 @@
  *
  * Qn is the k-th smallest of n (n - 1) / 2 differences.  Sorted data need no list of them: how many differences are <= v is counted with
  * two fingers in n steps, and v is found by halving.  Halving the *bit pattern* of v (positive doubles are ordered as their bits are)
- * ends at a difference itself after at most 63 counts, and where no more than 256 differences are left between the bounds (after about 16)
- * these are sorted: exact, n log n, no memory.
+ * ends at a difference itself after at most 63 counts, and where no more than 256 differences are left between the bounds (after a dozen)
+ * these are sorted.  The first bounds are half and twice what it is for normal numbers.  Exact, n log n, no memory.
  *
  * chi2 cdf(x; k) = P(k / 2, x / 2), the series below the peak and the continued fraction above it (DLMF 8.11.4, 8.9.2; Lentz's method);
  * the quantile by Newton steps on it, kept between bounds. */
@@ -55,6 +55,13 @@ static double value(uint64_t bits)
     return v;
 }
 
+static uint64_t bits(double value)
+{
+    uint64_t b;
+    memcpy(&b, &value, sizeof b);
+    return b;
+}
+
 /* Differences <= v. */
 static int64_t count(const double *x, int n, double v)
 {
@@ -79,21 +86,26 @@ static double among(const double *x, int n, double lo, double hi, int64_t k)
     return few[k];
 }
 
+/* Bounds of the k-th smallest difference: `below` differences are <= lo, too few; `up_to` are <= hi, enough. */
+typedef struct bounds { uint64_t lo, hi; int64_t below, up_to; } bounds;
+
+static void narrow(bounds *b, const double *x, int n, int64_t k, uint64_t at)
+{
+    if (at <= b->lo || at >= b->hi) return;
+    int64_t here = count(x, n, value(at));
+    if (here >= k) b->hi = at, b->up_to = here;
+    else b->lo = at, b->below = here;
+}
+
 /* The k-th smallest difference, from 1. */
 static double kth_difference(const double *x, int n, int64_t k)
 {
-    int64_t  below = count(x, n, 0), up_to = (int64_t)n * (n - 1) / 2;
-    double   top = x[n - 1] - x[0];
-    uint64_t lo = 0, hi;                               /* of lo there are too few, `below`; of hi enough, `up_to` */
-    if (below >= k) return 0;
-    memcpy(&hi, &top, sizeof hi);
-    while (hi - lo > 1 && up_to - below > FEW) {
-        uint64_t middle = lo + (hi - lo) / 2;
-        int64_t  here = count(x, n, value(middle));
-        if (here >= k) hi = middle, up_to = here;
-        else lo = middle, below = here;
-    }
-    return hi - lo > 1 ? among(x, n, value(lo), value(hi), k - below - 1) : value(hi);
+    const double guess = (x[3 * (n - 1) / 4] - x[(n - 1) / 4]) / 3;            /* where it is for normal numbers */
+    bounds       b = {0, bits(x[n - 1] - x[0]), count(x, n, 0), (int64_t)n * (n - 1) / 2};
+    if (b.below >= k) return 0;
+    if (b.up_to > FEW) narrow(&b, x, n, k, bits(guess / 2)), narrow(&b, x, n, k, bits(guess * 2));
+    while (b.hi - b.lo > 1 && b.up_to - b.below > FEW) narrow(&b, x, n, k, b.lo + (b.hi - b.lo) / 2);
+    return b.hi - b.lo > 1 ? among(x, n, value(b.lo), value(b.hi), k - b.below - 1) : value(b.hi);
 }
 
 double ot__qn(const double *x, int n)
