@@ -87,6 +87,11 @@ static void screen(recipe_made *m, ot_screen *s, ot_screen_kind kind, int p)
     for (int i = 0; i < q; i++)
         for (int j = i; j < q; j++) factor[(int64_t)i * q + j] = i == j ? 1 + 0.5 * uniform(m) : 0;
     *s = (ot_screen){.kind = kind, .p = p, .q = q, .centre = doubles(m, q, 0, 0.2), .factor = factor, .threshold = 4.0 * q};
+    if (p % 2) {                                          /* some bend their numbers */
+        double *width = doubles(m, p, 0, 0);
+        for (int k = 0; k < p; k++) width[k] = 0.2 + uniform(m);
+        s->middle = doubles(m, p, 0, 0.1), s->width = width;
+    }
     if (!pca) return;
     double *axes = doubles(m, (int64_t)(q - 1) * p, 0, 1);
     for (int a = 0; a < q - 1; a++) {                     /* Gram-Schmidt */

@@ -178,6 +178,34 @@ TEST a_faulty_loop_without_faults_draws_the_same_bits(void)
     PASS();
 }
 
+/* Only weights with a stuck cell are drawn the slow way: all must be those of the readable version, groups of four cells across weights too. */
+TEST chips_with_stuck_cells_hold_the_readable_version_s_weights(int bits, double share)
+{
+    enum { N = 301 };
+    ot_network *net = row_of_weights(N);
+    ot_device dev = golden_device();
+    ot_variation var = OT_VARIATION_INIT;
+    ot_chip *chip;
+    ot_cell_map map;
+    int stuck = 0;
+    var.bits = bits, var.stuck_lrs = share, var.stuck_hrs = share / 2;
+    OK(ot_chip_draw(&chip, net, &dev, &var, 21));
+    ot__cell_map_make(&map, &dev, ot_chip_delta_sys(chip), ot__sigma_rand(&var));
+    const float *ideal = ot_network_crossbar(net, 0)->weight;
+    const double levels = (1 << bits) - 1, step = ot_chip_scale(chip, 0) / levels;
+    ot_draw_key key = {.seed = var.seed, .layer = 0, .chip = 21};
+    for (int i = 0; i < N; i++) {
+        const int32_t q = (int32_t)copysign(rint(fabs((double)ideal[i]) * levels / ot_chip_scale(chip, 0)), (double)ideal[i]);
+        const float want = ot_draw_weight_faulty(&map, key, ot__faults_of(&var), bits, (uint64_t)i, q, step);
+        stuck += want != ot_draw_weight(&map, key, bits, (uint64_t)i, q, step);
+        ASSERT_EQ_FMT(want, ot_chip_weights(chip, 0)[i], "%.9g");
+    }
+    ASSERT(stuck > 0 && (stuck < N || share > 0.1));
+    ot_chip_free(chip);
+    ot_network_free(net);
+    PASS();
+}
+
 /* ---- theory ---- */
 
 TEST cumulants_equal_the_golden_ones(void)
@@ -553,6 +581,12 @@ SUITE(test_chip)
     RUN_TEST(without_variation_cells_are_exactly_0_and_1);
     RUN_TEST(stuck_cells_are_as_many_as_asked_for);
     RUN_TEST(a_faulty_loop_without_faults_draws_the_same_bits);
+    for (int bits = 2; bits <= 16; bits++) {
+        char suffix[32];
+        snprintf(suffix, sizeof suffix, "%d_bits", bits);
+        greatest_set_test_suffix(suffix);
+        RUN_TESTp(chips_with_stuck_cells_hold_the_readable_version_s_weights, bits, bits % 4 == 3 ? 0.3 : 0.01);
+    }
     RUN_TEST(cumulants_equal_the_golden_ones);
     RUN_TEST(cumulants_refuse_what_makes_no_sense);
     RUN_TESTp(drawn_weights_have_the_golden_moments, 16);

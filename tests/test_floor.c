@@ -84,6 +84,19 @@ TEST pca_screen_by_hand(void)
     PASS();
 }
 
+TEST bent_screens_by_hand(void)
+{
+    /* asinh((x - middle) / width) = (2, 1) at x = (1 + 2 sinh 2, 3 + 4 sinh 1): then as above */
+    const double middle[] = {1, 3}, width[] = {2, 4}, none[] = {0, 0}, mean[] = {0, 0}, axes[] = {0.6, 0.8}, centre[] = {1, 2}, factor[] = {0.5, 0, 1, 4};
+    const double plain[] = {2, 0, 1, 3}, x[] = {1 + 2 * sinh(2), 3 + 4 * sinh(1)};
+    ot_screen    s = {.kind = OT_SCREEN_PCA_MCD, .p = 2, .q = 2, .middle = middle, .width = width, .mean = mean, .axes = axes, .centre = centre, .factor = factor};
+    double       work[4];
+    ASSERT_IN_RANGE(4 + 1, ot_screen_distance(&s, x, work), 1e-13);
+    s = (ot_screen){.kind = OT_SCREEN_MRCD, .p = 2, .q = 2, .middle = middle, .width = width, .centre = none, .factor = plain};
+    ASSERT_IN_RANGE(1 + 0, ot_screen_distance(&s, x, work), EPS * 10);        /* L^-1 (2, 1) = (1, 0) */
+    PASS();
+}
+
 /* The rules' tables: what is said at, just above and just below each border. */
 TEST rules_by_table(void)
 {
@@ -400,6 +413,7 @@ SUITE(test_floor)
     RUN_TEST(ridge_by_hand);
     RUN_TEST(screen_by_hand);
     RUN_TEST(pca_screen_by_hand);
+    RUN_TEST(bent_screens_by_hand);
     RUN_TEST(rules_by_table);
     RUN_TEST(casebook_by_hand);
     RUN_TEST(knn_by_hand);

@@ -5,7 +5,7 @@
 
 static recipe_plan plan_of(int i)
 {
-    return (recipe_plan){.signature = OT_SIGNATURE_MOMENTS, .images = 2, .relus = 2, .classes = 3, .features = 5, .predictor = (ot_predictor_kind)(i % OT_PREDICTORS),
+    return (recipe_plan){.signature = OT_SIGNATURE_MOMENTS, .images = 2, .relus = 2, .classes = 3, .features = i == 3 ? 4 : 5, .predictor = (ot_predictor_kind)(i % OT_PREDICTORS),
                          .screen = (ot_screen_kind)(i / 2 % OT_SCREENS), .mender = (ot_mender)(i % OT_MENDERS), .cases = 7, .clusters = 3, .after = i % 2,
                          .stimulus = i % 4 < 2, .seed = 17 + (uint64_t)i};
 }
@@ -71,6 +71,12 @@ static enum greatest_test_res same_judge(const ot_judge *a, const ot_judge *b)
     SAME(&s->threshold, &t->threshold, 1);
     SAME(s->centre, t->centre, s->q);
     SAME(s->factor, t->factor, s->q * s->q);
+    ASSERT_EQ(s->middle == NULL, t->middle == NULL);
+    ASSERT_EQ(p % 2 == 0, t->middle == NULL);
+    if (s->middle) {
+        SAME(s->middle, t->middle, p);
+        SAME(s->width, t->width, p);
+    }
     if (s->kind == OT_SCREEN_PCA_MCD) {
         SAME(s->mean, t->mean, p);
         SAME(s->axes, t->axes, (s->q - 1) * p);
@@ -214,6 +220,9 @@ TEST wrong_models_are_not_written(void)
         {0, 33, OT_E_DATA, "tensor 'rule.numbers' holds nan"},
         {0, 34, OT_E_SHAPE, "of 3 x 0 x 2 pixels"},
         {0, 35, OT_E_DATA, "before.error[1] = -1"},
+        {0, 36, OT_E_DATA, "before.screen.width[2] = 0, want more than 0"},
+        {0, 37, OT_E_SHAPE, "'before.screen.width' has no numbers"},
+        {0, 38, OT_E_DATA, "tensor 'before.screen.middle' holds inf"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         recipe_made m;
@@ -260,6 +269,9 @@ TEST wrong_models_are_not_written(void)
         case 33: r->rule.guard = NAN; break;
         case 34: r->h = 0; break;
         case 35: r->before.sd = -1; break;
+        case 36: PUT(r->before.screen.width[2], 0); break;
+        case 37: r->before.screen.width = NULL; break;
+        case 38: PUT(r->before.screen.middle[0], INFINITY); break;
         }
         FAILS(rows[i].st, rows[i].words, ot_recipe_write(&bytes, &n, r));
         ASSERT_EQ((void *)&m, bytes);

@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+/* As rrcov does. */
+static const ot__mrcd_options AUTHORS = {.support = 0.75, .condition = 50, .starts = OT__MRCD_STARTS};
+
 static double *normal(check_rng *r, int n, int p)
 {
     double *x = ot_alloc((size_t)n * (size_t)p, sizeof *x);
@@ -112,6 +115,8 @@ TEST qn_is_the_order_statistic_of_all_differences(int n)
     double   *x = normal(&r, n, 1), *all = ot_alloc((size_t)(n * n), 8);
     int64_t   half = n / 2 + 1, k = half * (half - 1) / 2, m = 0;
     if (n > 8) x[3] = x[4] = x[5];
+    for (int i = 0; n == 201 && i < n; i++) x[i] = floor(2 * x[i]);          /* thousands of equal differences, and the k-th among them */
+    for (int i = 0; n == 202 && i < n; i++) x[i] = i % 3 ? 7 : x[i];           /* the k-th is 0 */
     ot__sort(x, n);
     for (int i = 0; i < n; i++)
         for (int j = i + 1; j < n; j++) all[m++] = x[j] - x[i];
@@ -245,7 +250,7 @@ TEST mrcd_is_rrcovs(void)
     const double *want_best = best.data, *want_dist = dist.data, *want_target = target.data, *want_flagged = flagged.data, rho = 0.18318148831335;
     const double  cutoff = 83.2976748771732;
     poison(centre, P), poison(factor, P * P);
-    OK(ot__mrcd(&s, x.data, N, P, 0));
+    OK(ot__mrcd(&s, x.data, N, P, &AUTHORS));
     ASSERT_EQ(H, s.h);
     for (int i = 0; i < H; i++)
         for (int j = 0; j < H; j++) same += got_best[i] == (int)want_best[j];
@@ -276,13 +281,13 @@ TEST mrcd_keeps_the_matrix_of_its_definition(void)
     const double *want_best = best.data, *want_target = target.data;
     double        share = (double)H / N, c = share / ot__chi2_cdf(ot__chi2_quantile(share, P), P + 2), c_theirs = 1.08719362198442;
     CHECK_CLOSE64(&c_theirs, &c, 1, 1e-13 * 10);
-    OK(ot__mrcd(&sc, x.data, N, P, 0));
+    OK(ot__mrcd(&sc, x.data, N, P, &AUTHORS));
     covariance_of(cov, factor, P);
     OK(ot__mrcd_standardise(u, median, scale, x.data, N, P));
     for (int ours = 0; ours < 2; ours++) {
         if (!ours)
             for (int i = 0; i < H; i++) row[i] = (int)want_best[i];
-        else OK(ot__mrcd(&sc, x.data, N, P, 0));
+        else OK(ot__mrcd(&sc, x.data, N, P, &AUTHORS));
         double rho = ours ? sc.rho : 0.18318148831335;
         ot__mean_covariance(mean, s, x.data, row, H, P, H - 1, work);
         for (int i = 0; i < P; i++)
@@ -365,7 +370,7 @@ TEST mcd_does_not_depend_on_the_axes(int n)
     PASS();
 }
 
-TEST any_number_of_threads_gives_the_same_bits(ot_screen_kind kind, int n, int p)
+TEST any_number_of_threads_gives_the_same_bits(ot_screen_kind kind, int n, int p, double support)
 {
     maker             m = open_maker(4, p);
     double           *x = make(&m, n);
@@ -373,6 +378,7 @@ TEST any_number_of_threads_gives_the_same_bits(ot_screen_kind kind, int n, int p
     ot_screen         s[3];
     ot_screen_report  r[3];
     memset(r, 0xff, sizeof r);
+    o.support = support;
     for (int t = 0; t < 3; t++) {
         o.threads = t + 1;
         OK(ot_screen_fit(&s[t], x, n, p, &o, &r[t]));
@@ -389,32 +395,41 @@ TEST any_number_of_threads_gives_the_same_bits(ot_screen_kind kind, int n, int p
     PASS();
 }
 
-/* A fifth of the rows is bad, in two ways: `cluster` all alike (what masks itself best), or scattered.  They must stand out by far, and the
+/* The authors' MRCD: three quarters trusted, nothing chosen. */
+static ot_screen_options plain_options(ot_screen_kind kind)
+{
+    ot_screen_options o = ot_screen_defaults(kind);
+    if (kind == OT_SCREEN_MRCD) o.support = 0.75, o.bend = -1, o.condition = 50;
+    return o;
+}
+
+/* One row in `every` is bad, in two ways: `cluster` all alike (what masks itself best), or scattered.  They must stand out by far, and the
  * estimate must be that of the good rows. */
-TEST bad_rows_do_not_pull_the_estimate(ot_screen_kind kind, int n, int p, int cluster)
+TEST bad_rows_do_not_pull_the_estimate(ot_screen_kind kind, int n, int p, int every, int cluster)
 {
     maker             m = open_maker(6, p);
     double           *x = make(&m, n), *fresh = make(&m, 500);
-    ot_screen_options o = ot_screen_defaults(kind);
+    ot_screen_options o = every == 5 ? plain_options(kind) : ot_screen_defaults(kind);
     ot_screen         s;
-    int               bad = n / 5, missed = 0, flagged = 0;
+    int               bad = n / every, missed = 0, flagged = 0;
     for (int i = 0; i < bad; i++)
         for (int j = 0; j < p; j++) {
-            double *v = &x[(size_t)(i * 5) * (size_t)p + (size_t)j];
+            double *v = &x[(size_t)(i * every) * (size_t)p + (size_t)j];
             if (cluster) *v += j % 2 ? 3 : -3;
             else *v = *v + 4 * check_normal(&m.r);
         }
-    o.contamination = 0.2;
+    if (every == 20) o.support = 0.9;
+    o.contamination = 1.0 / every;
     o.threads = 1;
     OK(ot_screen_fit(&s, x, n, p, &o, NULL));
     double *d = distances(&s, x, n), *df = distances(&s, fresh, 500), least_bad = INFINITY;
     for (int i = 0; i < n; i++)
-        if (i % 5 == 0 && i / 5 < bad) least_bad = fmin(least_bad, d[i]), missed += !ot_screen_outlier(&s, d[i]);
+        if (i % every == 0 && i / every < bad) least_bad = fmin(least_bad, d[i]), missed += !ot_screen_outlier(&s, d[i]);
     for (int i = 0; i < 500; i++) flagged += df[i] >= least_bad;
     printf("  [least bad %.4g, threshold %.4g, largest good %.4g]\n", least_bad, s.threshold, check_max_f64(df, 500));
     ASSERT_EQ(0, flagged);                             /* every bad row is further out than any of 500 good ones */
     ASSERTm("bad rows lie above the threshold", missed <= 1);          /* it is a quantile at their share: the nearest may be on it */
-    if (kind != OT_SCREEN_PCA_MCD)
+    if (kind != OT_SCREEN_PCA_MCD && !s.middle)
         for (int j = 0; j < p; j++) ASSERT(fabs(s.centre[j]) < 1.0);   /* 0 but for sampling (sd < 0.15 of 1.1); pulled it would be 0.6 or more everywhere */
     ot_screen_free(&s);
     ot_free(x), ot_free(fresh), ot_free(d), ot_free(df), ot_free(m.load);
@@ -423,12 +438,12 @@ TEST bad_rows_do_not_pull_the_estimate(ot_screen_kind kind, int n, int p, int cl
 
 /* What the folds are for: 1 % of fresh good rows beyond the threshold, where the threshold of the training rows themselves lets through far less.
  * Tolerance: the threshold is the 99 % quantile of n distances, so its share is off by sd sqrt(0.0099 / n); 4 sd, and the fresh rows' own. */
-TEST fresh_good_rows_are_flagged_as_promised(ot_screen_kind kind, int n, int p, double more)
+TEST fresh_good_rows_are_flagged_as_promised(ot_screen_kind kind, int n, int p, int plain, double more)
 {
     enum { FRESH = 4000 };
     maker             m = open_maker(8, p);
     double           *x = make(&m, n), *fresh = make(&m, FRESH);
-    ot_screen_options o = ot_screen_defaults(kind);
+    ot_screen_options o = plain ? plain_options(kind) : ot_screen_defaults(kind);
     ot_screen         s;
     ot_screen_report  r;
     int               out = 0, out_in_sample = 0;
@@ -503,7 +518,7 @@ TEST more_numbers_than_rows_give_the_matrix_of_the_definition(int n, int p)
     int        *best = ot_alloc((size_t)n, sizeof *best), *near = ot_alloc((size_t)n, sizeof *near);
     ot__ranked *ranked = ot_alloc((size_t)n, sizeof *ranked);
     ot__scatter s = {.centre = centre, .factor = factor, .best = best};
-    OK(ot__mrcd(&s, x, n, p, 0));
+    OK(ot__mrcd(&s, x, n, p, &AUTHORS));
     OK(ot__mrcd_standardise(u, median, scale, x, n, p));
     ot__transpose(ut, u, n, p);
     double share = (double)s.h / n, c = share / ot__chi2_cdf(ot__chi2_quantile(share, p), p + 2), log_det = 0;
@@ -625,15 +640,17 @@ TEST what_cannot_be_fitted_is_refused(void)
     PASS();
 }
 
-TEST every_failed_allocation_is_reported_and_nothing_leaks(ot_screen_kind kind, int n, int p)
+TEST every_failed_allocation_is_reported_and_nothing_leaks(ot_screen_kind kind, int n, int p, double bend)
 {
     maker             m = open_maker(19, p);
     double           *x = make(&m, n);
-    ot_screen_options o = ot_screen_defaults(kind);
+    ot_screen_options o = plain_options(kind);
     size_t            live = ot_memory_now().live, k = 1;
     o.threads = 1;
     o.folds = 2;
     o.components = 3;
+    o.bend = bend;
+    if (bend == 0) o.condition = 0;
     for (;; k++) {
         ot_screen s;
         ot_memory_fail_at(k);
@@ -671,8 +688,8 @@ SUITE(test_screen)
         RUN_TESTp(eigenvalues_rebuild_the_matrix, sizes[i], sizes[i] > 40 ? 10 : sizes[i]);
     }
     RUN_TEST(chi_square_and_normal_quantiles_are_the_tabled_ones);
-    static const int counts[] = {2, 3, 4, 9, 10, 61, 200};
-    for (int i = 0; i < 7; i++) {
+    static const int counts[] = {2, 3, 4, 9, 10, 61, 200, 201, 202, 700};
+    for (int i = 0; i < 10; i++) {
         snprintf(suffix, sizeof suffix, "%d", counts[i]);
         greatest_set_test_suffix(suffix);
         RUN_TESTp(qn_is_the_order_statistic_of_all_differences, counts[i]);
@@ -694,29 +711,31 @@ SUITE(test_screen)
     }
     static const struct { ot_screen_kind kind; int n, p; } fits[] = {{OT_SCREEN_MCD, 100, 4}, {OT_SCREEN_MCD, 60, 1}, {OT_SCREEN_PCA_MCD, 120, 30}, {OT_SCREEN_PCA_MCD, 60, 90},
                                                                       {OT_SCREEN_MRCD, 60, 20}, {OT_SCREEN_MRCD, 60, 80}};
-    for (int i = 0; i < 6; i++) {
-        snprintf(suffix, sizeof suffix, "%s_%d_%d", ot_screen_name(fits[i].kind), fits[i].n, fits[i].p);
+    for (int i = 0; i < 12; i++) {
+        snprintf(suffix, sizeof suffix, "%s_%d_%d%s", ot_screen_name(fits[i / 2].kind), fits[i / 2].n, fits[i / 2].p, i % 2 ? "_0.75" : "");
         greatest_set_test_suffix(suffix);
-        RUN_TESTp(any_number_of_threads_gives_the_same_bits, fits[i].kind, fits[i].n, fits[i].p);
+        RUN_TESTp(any_number_of_threads_gives_the_same_bits, fits[i / 2].kind, fits[i / 2].n, fits[i / 2].p, i % 2 ? 0.75 : 0);
     }
-    static const struct { ot_screen_kind kind; int n, p; } small[] = {{OT_SCREEN_MCD, 24, 3}, {OT_SCREEN_MCD, 20, 1}, {OT_SCREEN_MCD, 1010, 1}, {OT_SCREEN_PCA_MCD, 24, 6}, {OT_SCREEN_PCA_MCD, 24, 30},
-                                                                       {OT_SCREEN_MRCD, 20, 5}, {OT_SCREEN_MRCD, 20, 30}};
-    for (int i = 0; i < 7; i++) {
+    static const struct { ot_screen_kind kind; int n, p; double bend; } small[] = {{OT_SCREEN_MCD, 24, 3, -1}, {OT_SCREEN_MCD, 20, 1, 1}, {OT_SCREEN_MCD, 1010, 1, -1}, {OT_SCREEN_PCA_MCD, 24, 6, -1},
+                                                                                     {OT_SCREEN_PCA_MCD, 24, 30, 1}, {OT_SCREEN_MRCD, 20, 5, -1}, {OT_SCREEN_MRCD, 20, 30, 1}, {OT_SCREEN_MRCD, 20, 4, 0}};
+    for (int i = 0; i < 8; i++) {
         snprintf(suffix, sizeof suffix, "%s_%d_%d", ot_screen_name(small[i].kind), small[i].n, small[i].p);
         greatest_set_test_suffix(suffix);
-        RUN_TESTp(every_failed_allocation_is_reported_and_nothing_leaks, small[i].kind, small[i].n, small[i].p);
+        RUN_TESTp(every_failed_allocation_is_reported_and_nothing_leaks, small[i].kind, small[i].n, small[i].p, small[i].bend);
     }
-    static const struct { ot_screen_kind kind; int n, p; } bad[] = {{OT_SCREEN_MCD, 300, 10}, {OT_SCREEN_PCA_MCD, 300, 40}, {OT_SCREEN_MRCD, 200, 40}, {OT_SCREEN_MRCD, 100, 150}};
-    for (int i = 0; i < 8; i++) {
-        snprintf(suffix, sizeof suffix, "%s_%d_%d_%s", ot_screen_name(bad[i / 2].kind), bad[i / 2].n, bad[i / 2].p, i % 2 ? "cluster" : "scattered");
+    static const struct { ot_screen_kind kind; int n, p, every; } bad[] = {{OT_SCREEN_MCD, 300, 10, 5}, {OT_SCREEN_PCA_MCD, 300, 40, 5}, {OT_SCREEN_MRCD, 200, 40, 5}, {OT_SCREEN_MRCD, 100, 150, 5},
+                                                                               {OT_SCREEN_MRCD, 200, 40, 20}};
+    for (int i = 0; i < 10; i++) {
+        snprintf(suffix, sizeof suffix, "%s_%d_%d_%d_%s", ot_screen_name(bad[i / 2].kind), bad[i / 2].n, bad[i / 2].p, bad[i / 2].every, i % 2 ? "cluster" : "scattered");
         greatest_set_test_suffix(suffix);
-        RUN_TESTp(bad_rows_do_not_pull_the_estimate, bad[i / 2].kind, bad[i / 2].n, bad[i / 2].p, i % 2);
+        RUN_TESTp(bad_rows_do_not_pull_the_estimate, bad[i / 2].kind, bad[i / 2].n, bad[i / 2].p, bad[i / 2].every, i % 2);
     }
-    static const struct { ot_screen_kind kind; int n, p; double more; } rates[] = {{OT_SCREEN_MCD, 400, 10, 1}, {OT_SCREEN_MCD, 400, 60, 3}, {OT_SCREEN_PCA_MCD, 400, 60, 0}, {OT_SCREEN_MRCD, 400, 60, 1}, {OT_SCREEN_MRCD, 150, 200, 3}};
-    for (int i = 0; i < 5; i++) {
-        snprintf(suffix, sizeof suffix, "%s_%d_%d", ot_screen_name(rates[i].kind), rates[i].n, rates[i].p);
+    static const struct { ot_screen_kind kind; int n, p, plain; double more; } rates[] = {{OT_SCREEN_MCD, 400, 10, 1, 1}, {OT_SCREEN_MCD, 400, 60, 1, 3}, {OT_SCREEN_PCA_MCD, 400, 60, 1, 0},
+                                                                                             {OT_SCREEN_MRCD, 400, 60, 1, 1}, {OT_SCREEN_MRCD, 150, 200, 1, 3}, {OT_SCREEN_MRCD, 400, 60, 0, 1}, {OT_SCREEN_MRCD, 150, 200, 0, 1}};
+    for (int i = 0; i < 7; i++) {
+        snprintf(suffix, sizeof suffix, "%s_%d_%d_%s", ot_screen_name(rates[i].kind), rates[i].n, rates[i].p, rates[i].plain ? "plain" : "chosen");
         greatest_set_test_suffix(suffix);
-        RUN_TESTp(fresh_good_rows_are_flagged_as_promised, rates[i].kind, rates[i].n, rates[i].p, rates[i].more);
+        RUN_TESTp(fresh_good_rows_are_flagged_as_promised, rates[i].kind, rates[i].n, rates[i].p, rates[i].plain, rates[i].more);
     }
     RUN_TEST(a_hyperplane_of_normal_rows_is_kept_as_a_rule);
     for (int kind = 0; kind < OT_SCREENS; kind++) {

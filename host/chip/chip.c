@@ -86,6 +86,17 @@ ot_status ot_chip_draw(ot_chip **out, const ot_network *net, const ot_device *de
     return OT_OK;
 }
 
+/* Whether a word of the groups of four that hold the weight's cells says "stuck".  The weights without are the fast loop's. */
+static int may_be_stuck(ot_draw_key key, ot_faults faults, int bits, uint64_t w)
+{
+    uint32_t x[4];
+    for (uint64_t group = 2 * w * (uint64_t)bits / 4; group <= (2 * (w + 1) * (uint64_t)bits - 1) / 4; group++) {
+        ot_philox(&x[0], &x[1], &x[2], &x[3], key.seed, (uint32_t)group, key.layer, key.chip, OT_PURPOSE_FAULTS);
+        if (x[0] < faults.any || x[1] < faults.any || x[2] < faults.any || x[3] < faults.any) return 1;
+    }
+    return 0;
+}
+
 ot_status ot_chip_redraw(ot_chip *chip, uint32_t number)
 {
     ot_cell_map map;
@@ -97,9 +108,10 @@ ot_status ot_chip_redraw(ot_chip *chip, uint32_t number)
         crossbar *c = &chip->crossbars[k];
         ot_draw_key key = {.seed = chip->var.seed, .layer = (uint32_t)k, .chip = number};
         double step = c->scale / ((1 << chip->var.bits) - 1);
-        for (size_t i = 0; faults.any && c->scale > 0.0 && i < c->n; i++)
-            c->w[i] = ot_draw_weight_faulty(&map, key, faults, chip->var.bits, i, c->q[i], step);
-        if (!faults.any && c->scale > 0.0) chip->draw(c->w, c->q, c->n, &map, key, chip->var.bits, c->scale / ((1 << chip->var.bits) - 1));
+        if (!(c->scale > 0.0)) continue;
+        chip->draw(c->w, c->q, c->n, &map, key, chip->var.bits, step);
+        for (size_t i = 0; faults.any && i < c->n; i++)
+            if (may_be_stuck(key, faults, chip->var.bits, i)) c->w[i] = ot_draw_weight_faulty(&map, key, faults, chip->var.bits, i, c->q[i], step);
     }
     return OT_OK;
 }

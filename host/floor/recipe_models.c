@@ -135,6 +135,13 @@ static ot_status screen(ot_screen *s, int p, ot_floor *f, const char *prefix, co
     TAKE(s->factor, prefix, "screen.factor", F64, s->q, s->q);
     TAKE(threshold, prefix, "screen.threshold", F64, 1);
     s->threshold = *threshold;
+    snprintf(key, sizeof key, "%s.screen.middle", prefix);
+    if (ot__recipe_has(f, key)) {
+        TAKE(s->middle, prefix, "screen.middle", F64, p);
+        TAKE(s->width, prefix, "screen.width", F64, p);
+        for (int k = 0; k < p; k++)
+            if (!(s->width[k] > 0)) OT_FAIL(OT_E_DATA, "%s: %s.screen.width[%d] = %g, want more than 0", name, prefix, k, s->width[k]);
+    }
     if (pca) {
         TAKE(s->mean, prefix, "screen.mean", F64, p);
         TAKE(s->axes, prefix, "screen.axes", F64, s->q - 1, p);

@@ -4,16 +4,17 @@
 
 #include <math.h>
 
+static double bent(const ot_screen *s, const double *x, int k) { return s->middle ? asinh((x[k] - s->middle[k]) / s->width[k]) : x[k]; }
+
 /* Scores along the axes, then the logarithm of what they leave over. */
 static void project(const ot_screen *s, const double *x, double *rest, double *z)
 {
-    double left, score;
-    for (int k = 0; k < s->p; k++) rest[k] = x[k] - s->mean[k];
+    double left;
+    for (int k = 0; k < s->p; k++) rest[k] = bent(s, x, k) - s->mean[k];
+    for (int a = 0; a < s->q - 1; a++) z[a] = ot__dot(s->axes + (int64_t)a * s->p, rest, s->p);
     for (int a = 0; a < s->q - 1; a++) {
         const double *axis = s->axes + (int64_t)a * s->p;
-        OT_SUM(score, s->p, axis[k] * (x[k] - s->mean[k]));
-        for (int k = 0; k < s->p; k++) rest[k] -= score * axis[k];
-        z[a] = score;
+        for (int k = 0; k < s->p; k++) rest[k] -= z[a] * axis[k];
     }
     OT_SUM(left, s->p, rest[k] * rest[k]);
     z[s->q - 1] = log(left + 1e-300);
@@ -24,7 +25,7 @@ double ot_screen_distance(const ot_screen *s, const double *x, double *work)
     double *z = work + s->p, d2 = 0;
     if (s->kind == OT_SCREEN_PCA_MCD) project(s, x, work, z);
     else
-        for (int k = 0; k < s->p; k++) z[k] = x[k];
+        for (int k = 0; k < s->p; k++) z[k] = bent(s, x, k);
     for (int i = 0; i < s->q; i++) {                   /* z becomes L^-1 (z - centre) */
         const double *row = s->factor + (int64_t)i * s->q;
         z[i] = (z[i] - s->centre[i] - ot__dot(row, z, i)) / row[i];

@@ -123,6 +123,10 @@ static void judge(writer *w, const char *prefix, const ot_judge *j, double *numb
     add1(w, prefix, "screen.centre", OT_DTYPE_F64, s->centre, s->q);
     add2(w, prefix, "screen.factor", OT_DTYPE_F64, s->factor, s->q, s->q);
     add1(w, prefix, "screen.threshold", OT_DTYPE_F64, numbers + 5, 1);
+    if (s->middle) {
+        add1(w, prefix, "screen.middle", OT_DTYPE_F64, s->middle, p);
+        add1(w, prefix, "screen.width", OT_DTYPE_F64, s->width, p);
+    }
     if (s->kind == OT_SCREEN_PCA_MCD) {
         add1(w, prefix, "screen.mean", OT_DTYPE_F64, s->mean, p);
         add2(w, prefix, "screen.axes", OT_DTYPE_F64, s->axes, (int64_t)s->q - 1, p);

@@ -5,8 +5,8 @@
  *     K  = rho I + (1 - rho) c S                        S the covariance of a subset of h rows; what is made small is det K
  *     c  = (h / n) / F_{p+2}(F_p^-1(h / n))             F_k: chi-square; makes c S consistent at the normal distribution
  *
- * Six rough estimates give six first subsets (starts.c).  rho_i is the least weight that gives K of subset i a condition number of 50 (a
- * closed form in the extreme eigenvalues); rho is the largest of those not above max(0.1, their median), and subsets with a larger one
+ * Six rough estimates give six first subsets (starts.c).  rho_i is the least weight that gives K of subset i a condition number of 50, or what
+ * the caller asks for (a closed form in the extreme eigenvalues); rho is the largest of those not above max(0.1, their median), and subsets with a larger one
  * are dropped.  C-steps with K in place of S, never raising det K, go on from each until the subset stays; the least det K wins.  No
  * reweighting follows; the matrix that is kept has denominator h - 1, the search h (as rrcov, the authors' software).
  *
@@ -23,7 +23,7 @@
 #include <string.h>
 
 enum { STEPS = 100, STARTS = OT__MRCD_STARTS };
-static const double CONDITION = 50, SHARE = 0.75;
+static const double SHARE = 1;
 
 typedef struct fit {
     int         n, p, h, dual;
@@ -31,7 +31,8 @@ typedef struct fit {
     double     *g;                         /* dual: (n, n) inner products */
     double     *mean, *k, *work, *d;       /* (p), (p, p) or (h, h), (n, p) or (h, n), (n) */
     double     *near;                      /* dual: (n) mean product with the subset */
-    double      rho, c;
+    double      rho, c, condition;
+    int         starts;
     int        *next;
     ot__ranked *ranked;
     uint64_t    seen[STARTS * (STEPS + 1)];        /* subsets visited, as hashes: a start that meets an earlier one's path ends as that did */
@@ -89,7 +90,7 @@ static double scatter(fit *f, const int *row)
     return mean;
 }
 
-/* The least rho at which rho + (1 - rho) c lambda spans no more than 1 : 50. */
+/* The least rho at which rho + (1 - rho) c lambda spans no more than 1 : condition. */
 static ot_status weight(fit *f, const int *row, double *rho)
 {
     int     m = f->dual ? f->h : f->p, top = f->dual ? 1 : m;
@@ -97,8 +98,8 @@ static ot_status weight(fit *f, const int *row, double *rho)
     if (!values) OT_NOMEM("mrcd", (size_t)m * sizeof *values);
     scatter(f, row);
     ot_status st = ot__eigen(values, NULL, f->k, m, top);
-    double    most = f->c * values[0], least = f->dual || values[m - 1] < 0 ? 0 : f->c * values[m - 1], over = most - CONDITION * least;
-    *rho = over > 0 ? over / (over + CONDITION - 1) : 0;
+    double    most = f->c * values[0], least = f->dual || values[m - 1] < 0 ? 0 : f->c * values[m - 1], over = most - f->condition * least;
+    *rho = over > 0 ? over / (over + f->condition - 1) : 0;
     ot_free(values);
     return st;
 }
@@ -161,25 +162,25 @@ static double c_steps(fit *f, int *row)
 }
 
 /* The weight of the target by the authors' rule. */
-static double choose_rho(const double *rho)
+static double choose_rho(const double *rho, int starts)
 {
     double sorted[STARTS], most = 0;
-    memcpy(sorted, rho, sizeof sorted);
-    ot__sort(sorted, STARTS);
-    double limit = fmax(0.1, ot__median(sorted, STARTS));
-    for (int i = 0; i < STARTS; i++)
+    memcpy(sorted, rho, (size_t)starts * sizeof *rho);
+    ot__sort(sorted, starts);
+    double limit = fmax(0.1, ot__median(sorted, starts));
+    for (int i = 0; i < starts; i++)
         if (rho[i] <= limit) most = fmax(most, rho[i]);
     return most;
 }
 
-/* The best subset of the six searches. */
+/* The best subset of the searches. */
 static ot_status search(fit *f, int *row, int *best, double *log_det)
 {
     double rho[STARTS];
     *log_det = INFINITY;
-    for (int i = 0; i < STARTS; i++) OT_TRY(weight(f, row + (size_t)i * (size_t)f->n, &rho[i]));
-    f->rho = choose_rho(rho);
-    for (int i = 0; i < STARTS; i++) {
+    for (int i = 0; i < f->starts; i++) OT_TRY(weight(f, row + (size_t)i * (size_t)f->n, &rho[i]));
+    f->rho = choose_rho(rho, f->starts);
+    for (int i = 0; i < f->starts; i++) {
         if (rho[i] > f->rho) continue;
         double now = c_steps(f, row + (size_t)i * (size_t)f->n);
         if (!(now < *log_det)) continue;
@@ -215,15 +216,16 @@ static ot_status finish(ot__scatter *out, fit *f, const int *best, const double 
 
 int ot__mrcd_subset(int n, double support) { return (int)ceil((support > 0 ? support : SHARE) * n - 1e-9); }
 
-ot_status ot__mrcd(ot__scatter *out, const double *x, int n, int p, double support)
+ot_status ot__mrcd(ot__scatter *out, const double *x, int n, int p, const ot__mrcd_options *o)
 {
-    int       h = ot__mrcd_subset(n, support);
+    int       h = ot__mrcd_subset(n, o->support);
     fit       f = {0};
     ot_status st;
     double    share = (double)h / n, *centre = ot_alloc(2 * (size_t)p, sizeof *centre), *scale = centre ? centre + p : NULL;
     int      *row = ot_alloc((STARTS + 1) * (size_t)n, sizeof *row), *best = row ? row + STARTS * (size_t)n : NULL;
     if (!centre || !row) OT_FAIL_TO(done, st, OT_E_NOMEM, "mrcd: no memory for %d rows of %d numbers", n, p);
     OT_TRY_TO(done, st, open_fit(&f, n, p, h));
+    f.condition = o->condition, f.starts = o->starts;
     OT_TRY_TO(done, st, ot__mrcd_standardise(f.u, centre, scale, x, n, p));
     ot__transpose(f.ut, f.u, n, p);
     if (f.dual) {
@@ -232,7 +234,10 @@ ot_status ot__mrcd(ot__scatter *out, const double *x, int n, int p, double suppo
             for (int j = 0; j < i; j++) f.g[(size_t)i * (size_t)n + (size_t)j] = f.g[(size_t)j * (size_t)n + (size_t)i];
     }
     f.c = h < n ? share / ot__chi2_cdf(ot__chi2_quantile(share, p), p + 2) : 1;
-    OT_TRY_TO(done, st, ot__mrcd_starts(row, f.u, f.ut, n, p, h));
+    if (h == n) {                                      /* nothing to search for */
+        f.starts = 1;
+        for (int i = 0; i < n; i++) row[i] = i;
+    } else OT_TRY_TO(done, st, ot__mrcd_starts(row, f.u, f.ut, n, p, h, f.starts));
     OT_TRY_TO(done, st, search(&f, row, best, &out->log_det));
     OT_TRY_TO(done, st, finish(out, &f, best, centre, scale));
     for (int k = 0; k < p; k++) out->log_det += 2 * log(scale[k]);

@@ -2,7 +2,8 @@
  *
  * Qn is the k-th smallest of n (n - 1) / 2 differences.  Sorted data need no list of them: how many differences are <= v is counted with
  * two fingers in n steps, and v is found by halving.  Halving the *bit pattern* of v (positive doubles are ordered as their bits are)
- * ends at a difference itself after at most 63 counts: exact, n log n, no memory.
+ * ends at a difference itself after at most 63 counts, and where no more than 256 differences are left between the bounds (after a dozen)
+ * these are sorted.  The first bounds are half and twice what it is for normal numbers.  Exact, n log n, no memory.
  *
  * chi2 cdf(x; k) = P(k / 2, x / 2), the series below the peak and the continued fraction above it (DLMF 8.11.4, 8.9.2; Lentz's method);
  * the quantile by Newton steps on it, kept between bounds. */
@@ -11,6 +12,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { FEW = 256 };                     /* differences that are sorted rather than halved further */
 
 static int by_value_then_row(const void *pa, const void *pb)
 {
@@ -45,6 +48,20 @@ double ot__quantile(const double *sorted, int n, double share)
     return below >= n - 1 ? sorted[n - 1] : sorted[below] + (place - below) * (sorted[below + 1] - sorted[below]);
 }
 
+static double value(uint64_t bits)
+{
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static uint64_t bits(double value)
+{
+    uint64_t b;
+    memcpy(&b, &value, sizeof b);
+    return b;
+}
+
 /* Differences <= v. */
 static int64_t count(const double *x, int n, double v)
 {
@@ -56,22 +73,47 @@ static int64_t count(const double *x, int n, double v)
     return total;
 }
 
+/* Number `k` (from 0) of the differences above lo and up to hi, of which there are at most FEW. */
+static double among(const double *x, int n, double lo, double hi, int64_t k)
+{
+    double few[FEW];
+    int    m = 0;
+    for (int i = 0, j = 0; i < n; i++) {
+        while (j < n && x[j] - x[i] <= lo) j++;
+        for (int l = j; l < n && x[l] - x[i] <= hi; l++) few[m++] = x[l] - x[i];
+    }
+    ot__sort(few, m);
+    return few[k];
+}
+
+/* Bounds of the k-th smallest difference: `below` differences are <= lo, too few; `up_to` are <= hi, enough. */
+typedef struct bounds { uint64_t lo, hi; int64_t below, up_to; } bounds;
+
+static void narrow(bounds *b, const double *x, int n, int64_t k, uint64_t at)
+{
+    if (at <= b->lo || at >= b->hi) return;
+    int64_t here = count(x, n, value(at));
+    if (here >= k) b->hi = at, b->up_to = here;
+    else b->lo = at, b->below = here;
+}
+
+/* The k-th smallest difference, from 1. */
+static double kth_difference(const double *x, int n, int64_t k)
+{
+    const double guess = (x[3 * (n - 1) / 4] - x[(n - 1) / 4]) / 3;            /* where it is for normal numbers */
+    bounds       b = {0, bits(x[n - 1] - x[0]), count(x, n, 0), (int64_t)n * (n - 1) / 2};
+    if (b.below >= k) return 0;
+    if (b.up_to > FEW) narrow(&b, x, n, k, bits(guess / 2)), narrow(&b, x, n, k, bits(guess * 2));
+    while (b.hi - b.lo > 1 && b.up_to - b.below > FEW) narrow(&b, x, n, k, b.lo + (b.hi - b.lo) / 2);
+    return b.hi - b.lo > 1 ? among(x, n, value(b.lo), value(b.hi), k - b.below - 1) : value(b.hi);
+}
+
 double ot__qn(const double *x, int n)
 {
     if (n < 2) return 0;
-    int64_t  half = n / 2 + 1, k = half * (half - 1) / 2;
-    double   top = x[n - 1] - x[0], v;
-    uint64_t lo = 0, hi;
-    memcpy(&hi, &top, sizeof hi);
-    while (lo < hi) {                                  /* the least bits with count >= k */
-        uint64_t middle = lo + (hi - lo) / 2;
-        memcpy(&v, &middle, sizeof v);
-        if (count(x, n, v) >= k) hi = middle;
-        else lo = middle + 1;
-    }
-    memcpy(&v, &lo, sizeof v);
+    int64_t half = n / 2 + 1;
     /* 1 / (sqrt(2) Phi^-1(5 / 8)), and Croux and Rousseeuw's 1992 factor for small n */
-    return 2.219144465985076 * v * (n % 2 ? n / (n + 1.4) : n / (n + 3.8));
+    return 2.219144465985076 * kth_difference(x, n, half * (half - 1) / 2) * (n % 2 ? n / (n + 1.4) : n / (n + 3.8));
 }
 
 /* x^a e^-x / Gamma(a) */

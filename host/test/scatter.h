@@ -24,6 +24,8 @@ void ot__product_set(double *c, const double *a, const double *b, int m, int n, 
 void ot__gram(double *c, const double *a, int n, int k);
 /* The `top` largest eigenvalues of a symmetric (n, n) whose upper triangle is given and spoilt, falling; vectors (top, n), or NULL. */
 ot_status ot__eigen(double *values, double *vectors, double *a, int n, int top);
+/* The same, roughly (leading.c): of a matrix with no eigenvalue below 0.  The upper triangle stays. */
+ot_status ot__leading(double *values, double *vectors, double *a, int n, int top);
 /* Mean and upper triangle of the covariance of h rows of x (n, p), `denominator` h or h - 1; work: (h, p). */
 void ot__mean_covariance(double *mean, double *cov, const double *x, const int *row, int h, int p, int denominator, double *work);
 /* Squared distances of all rows, xt (p, n) their transpose; work: (p, n). */
@@ -66,7 +68,6 @@ ot_status ot__mcd(ot__scatter *out, const double *x, int n, int p, double suppor
 /* C-steps from a given subset: row (h) in and out, at most `most` of them; mean (p), cov (p, p) upper, log det and d (n) of each subset
  * (most + 1 of each), rows (most + 1, h).  Gives how many subsets there were.  Tests. */
 ot_status ot__mcd_trace(int *count, int *rows, double *mean, double *cov, double *log_det, double *d, const double *x, int n, int p, int h, int most);
-ot_status ot__mrcd(ot__scatter *out, const double *x, int n, int p, double support);
 /* Principal axes for the PCA screen: how many, mean (p), axes (components, p). */
 ot_status ot__pca(int *components, double *mean, double *axes, const double *x, int n, int p, int most);
 

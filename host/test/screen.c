@@ -1,21 +1,13 @@
-/* screen.c - learning a screen: options, the folds that its threshold comes from, and the threads that share them.
+/* screen.c - learning a screen: options, one fit, the threshold.
  *
- * Distances of the rows a covariance was made from are too small, the more so the more numbers a row has: a threshold taken from them
- * flags good new chips by the dozen.  So the rows are dealt into folds; each fold's distances come from a fit of the others, and the
- * threshold is a quantile of those.  The screen itself is fitted on all rows.
- *
- * The fits (all rows, then each fold) are the jobs that threads take in turn.  A job shares nothing with another and runs on one thread,
- * so results do not depend on how many threads there are. */
-#include "test/mrcd.h"
+ * What is not given is chosen (choose.c).  Then the screen is fitted on all rows, and its threshold is a quantile of the distances that rows have
+ * from fits which did not see them (folds.c). */
+#include "test/folds.h"
 #include "base/fail.h"
 #include "test/shuffle.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { FOLDS = 100, THREADS = 256, A_FOLD = 4 };
 
@@ -31,6 +23,9 @@ static ot_status check_options(const ot_screen_options *o)
         OT_FAIL(OT_E_RANGE, "screen: support = %g, want 0.5..1 (the share of the chips that is trusted), or 0: the kind's own", o->support);
     if (!(o->contamination > 0 && o->contamination <= 0.5)) OT_FAIL(OT_E_RANGE, "screen: contamination = %g, want above 0, at most 0.5", o->contamination);
     if (!(o->folds >= 2 && o->folds <= FOLDS)) OT_FAIL(OT_E_RANGE, "screen: folds = %d, want 2..%d", o->folds, FOLDS);
+    if (!isfinite(o->bend)) OT_FAIL(OT_E_RANGE, "screen: bend = %g, want a finite number: above 0, below 0 (none), or 0 (chosen)", o->bend);
+    if (!(o->condition == 0 || (o->condition >= 2 && o->condition <= 1e8)))
+        OT_FAIL(OT_E_RANGE, "screen: condition = %g, want 2..1e8, or 0 (chosen)", o->condition);
     if (!(o->components >= 1)) OT_FAIL(OT_E_RANGE, "screen: components = %d, want 1 or more", o->components);
     if (!(o->threads >= 0 && o->threads <= THREADS)) OT_FAIL(OT_E_RANGE, "screen: threads = %d, want 0 (one a core) .. %d", o->threads, THREADS);
     return OT_OK;
@@ -56,15 +51,20 @@ static ot_status check_data(const double *x, int n, int p, const ot_screen_optio
     return OT_OK;
 }
 
-static ot_status make(ot_screen *s, ot_screen_kind kind, int p, int q)
+/* Room for a screen of q numbers: middle and width, mean and axes where they are wanted, centre, factor. */
+static ot_status make(ot_screen *s, ot_screen_kind kind, int p, int q, int bent)
 {
-    size_t  axes = kind == OT_SCREEN_PCA_MCD ? (size_t)(q - 1) * (size_t)p : 0, mean = kind == OT_SCREEN_PCA_MCD ? (size_t)p : 0;
-    double *m = ot_alloc(mean + axes + (size_t)q + (size_t)q * (size_t)q, sizeof *m);
+    const size_t bend = bent ? 2 * (size_t)p : 0, mean = kind == OT_SCREEN_PCA_MCD ? (size_t)p : 0, axes = mean * (size_t)(q - 1);
+    double      *m = ot_alloc(bend + mean + axes + (size_t)q + (size_t)q * (size_t)q, sizeof *m);
     if (!m) OT_FAIL(OT_E_NOMEM, "screen: no memory for a covariance of %d numbers", q);
-    *s = (ot_screen){.kind = kind, .p = p, .q = q, .memory = m, .centre = m + mean + axes, .factor = m + mean + axes + q};
-    if (mean) s->mean = m, s->axes = m + mean;
+    *s = (ot_screen){.kind = kind, .p = p, .q = q, .memory = m, .centre = m + bend + mean + axes, .factor = m + bend + mean + axes + q};
+    if (bend) s->middle = m, s->width = m + p;
+    if (mean) s->mean = m + bend, s->axes = m + bend + mean;
     return OT_OK;
 }
+
+/* The arrays of a screen that is being made. */
+static double *own(const ot_screen *s, const double *array) { return (double *)s->memory + (array - (const double *)s->memory); }
 
 /* Scores and the logarithm of what they leave over (host/floor/screen.c measures the same). */
 static void project(double *z, const double *x, int n, int p, const double *mean, const double *axes, int k, double *rest)
@@ -84,22 +84,21 @@ static void project(double *z, const double *x, int n, int p, const double *mean
     }
 }
 
-static ot_status fit_pca(ot_screen *out, ot__scatter *r, const double *x, int n, int p, const ot_screen_options *o, uint32_t stream)
+static ot_status fit_pca(ot_screen *out, ot__scatter *r, const double *y, int n, int p, const ot_screen_options *o, uint32_t stream)
 {
     int       most = o->components < p ? o->components : p, k = 0;
     double   *mean = ot_alloc((size_t)p, sizeof *mean), *axes = ot_alloc((size_t)most * (size_t)p, sizeof *axes), *z = NULL, *rest = NULL;
     ot_status st = OT_OK;
     if (!mean || !axes) OT_FAIL_TO(done, st, OT_E_NOMEM, "pca-mcd: no memory for %d axes of %d numbers", most, p);
-    OT_TRY_TO(done, st, ot__pca(&k, mean, axes, x, n, p, most));
+    OT_TRY_TO(done, st, ot__pca(&k, mean, axes, y, n, p, most));
     z = ot_alloc((size_t)n * (size_t)(k + 1), sizeof *z);
     rest = ot_alloc((size_t)p, sizeof *rest);
     if (!z || !rest) OT_FAIL_TO(done, st, OT_E_NOMEM, "pca-mcd: no memory for the scores of %d rows", n);
-    OT_TRY_TO(done, st, make(out, OT_SCREEN_PCA_MCD, p, k + 1));
-    memcpy(out->memory, mean, (size_t)p * sizeof *mean);
-    memcpy((double *)out->memory + p, axes, (size_t)k * (size_t)p * sizeof *axes);
-    project(z, x, n, p, mean, axes, k, rest);
-    r->centre = (double *)out->memory + (size_t)(k + 1) * (size_t)p;
-    r->factor = r->centre + k + 1;
+    OT_TRY_TO(done, st, make(out, OT_SCREEN_PCA_MCD, p, k + 1, o->bend > 0));
+    memcpy(own(out, out->mean), mean, (size_t)p * sizeof *mean);
+    memcpy(own(out, out->axes), axes, (size_t)k * (size_t)p * sizeof *axes);
+    project(z, y, n, p, mean, axes, k, rest);
+    r->centre = own(out, out->centre), r->factor = own(out, out->factor);
     st = ot__mcd(r, z, n, k + 1, o->support, o->seed, stream);
 done:
     ot_free(rest);
@@ -109,87 +108,43 @@ done:
     return st;
 }
 
-static ot_status fit(ot_screen *out, ot__scatter *r, const double *x, int n, int p, const ot_screen_options *o, uint32_t stream)
+/* y: x bent; middle and width (p). */
+static ot_status bend_rows(double *y, double *middle, double *width, const double *x, int n, int p, double bend)
 {
+    OT_TRY(ot__mrcd_standardise(y, middle, width, x, n, p));
+    for (int k = 0; k < p; k++) width[k] *= bend;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < p; k++) y[(size_t)i * (size_t)p + (size_t)k] = asinh((x[(size_t)i * (size_t)p + (size_t)k] - middle[k]) / width[k]);
+    return OT_OK;
+}
+
+ot_status ot__screen_fit_rows(ot_screen *out, ot__scatter *r, const double *x, int n, int p, const ot__trial *t, uint32_t stream)
+{
+    const ot_screen_options *o = &t->o;
+    const int                bent = o->bend > 0;
+    const double            *rows = x;
+    double                  *y = NULL, *middle = NULL, *width = NULL;
+    ot_status                st = OT_OK;
     *r = (ot__scatter){0};
-    if (o->kind == OT_SCREEN_PCA_MCD) return fit_pca(out, r, x, n, p, o, stream);
-    OT_TRY(make(out, o->kind, p, p));
-    r->centre = out->memory;
-    r->factor = r->centre + p;
-    return o->kind == OT_SCREEN_MCD ? ot__mcd(r, x, n, p, o->support, o->seed, stream) : ot__mrcd(r, x, n, p, o->support);
-}
-
-/* -- The fits as jobs ------------------------------------------------------------------------------------------------- */
-
-typedef struct job { ot_status st; char sentence[512]; } job;
-typedef struct work {
-    const double            *x;
-    int                      n, p;
-    const ot_screen_options *o;
-    const uint32_t          *order;        /* (n) row order[i] is in fold i % folds */
-    double                  *inside, *outside;     /* (n) distances: of the final fit, of the fold's fit */
-    ot_screen                screen;       /* of job 0 */
-    ot__scatter              scatter;
-    atomic_int               next;
-    job                      job[FOLDS + 1];
-} work;
-
-/* Job 0: all rows. */
-static ot_status fit_all(work *w)
-{
-    OT_TRY(fit(&w->screen, &w->scatter, w->x, w->n, w->p, w->o, 0));
-    double *room = ot_alloc((size_t)(w->p + w->screen.q), sizeof *room);
-    if (!room) OT_NOMEM("screen", (size_t)(w->p + w->screen.q) * sizeof *room);
-    for (int i = 0; i < w->n; i++) w->inside[i] = ot_screen_distance(&w->screen, w->x + (size_t)i * (size_t)w->p, room);
-    ot_free(room);
-    return OT_OK;
-}
-
-static ot_status fit_fold(work *w, int fold)
-{
-    int         n = 0, p = w->p;
-    ot_screen   s = {0};
-    ot__scatter r;
-    ot_status   st;
-    double     *room = NULL, *x = ot_alloc((size_t)w->n * (size_t)p, sizeof *x);
-    if (!x) OT_NOMEM("screen", (size_t)w->n * (size_t)p * sizeof *x);
-    for (int i = 0; i < w->n; i++)
-        if (i % w->o->folds != fold) memcpy(x + (size_t)n++ * (size_t)p, w->x + (size_t)w->order[i] * (size_t)p, (size_t)p * sizeof *x);
-    OT_TRY_TO(done, st, fit(&s, &r, x, n, p, w->o, (uint32_t)fold + 1));
-    room = ot_alloc((size_t)(p + s.q), sizeof *room);
-    if (!room) OT_FAIL_TO(done, st, OT_E_NOMEM, "screen: no memory for %d numbers", p + s.q);
-    for (int i = fold; i < w->n; i += w->o->folds) w->outside[w->order[i]] = ot_screen_distance(&s, w->x + (size_t)w->order[i] * (size_t)p, room);
-done:
-    ot_free(room);
-    ot_screen_free(&s);
-    ot_free(x);
-    if (st != OT_OK) return ot__fail_prefix(st, "fold %d: ", fold);
-    return OT_OK;
-}
-
-static void *serve(void *arg)
-{
-    work *w = arg;
-    for (int k; (k = atomic_fetch_add(&w->next, 1)) <= w->o->folds;) {
-        w->job[k].st = k ? fit_fold(w, k - 1) : fit_all(w);
-        if (w->job[k].st != OT_OK) snprintf(w->job[k].sentence, sizeof w->job[k].sentence, "%s", ot_last_error());
+    if (bent) {
+        if (!(y = ot_alloc((size_t)(n + 2) * (size_t)p, sizeof *y))) OT_NOMEM("screen", (size_t)(n + 2) * (size_t)p * sizeof *y);
+        middle = y + (size_t)n * (size_t)p, width = middle + p, rows = y;
+        OT_TRY_TO(done, st, bend_rows(y, middle, width, x, n, p, o->bend));
     }
-    return NULL;
-}
-
-/* Fewer threads than asked for where no more can be started: slower, same bits. */
-static ot_status run(work *w, int threads)
-{
-    pthread_t id[FOLDS + 1];
-    int       started = 0;
-    if (!threads) threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (threads > w->o->folds + 1) threads = w->o->folds + 1;
-    while (started < threads - 1 && !pthread_create(&id[started], NULL, serve, w)) started++;
-    serve(w);
-    while (started) pthread_join(id[--started], NULL);
-    for (int k = 0; k <= w->o->folds; k++)
-        if (w->job[k].st != OT_OK) OT_FAIL(w->job[k].st, "%s", w->job[k].sentence);
-    return OT_OK;
+    if (o->kind == OT_SCREEN_PCA_MCD) st = fit_pca(out, r, rows, n, p, o, stream);
+    else {
+        OT_TRY_TO(done, st, make(out, o->kind, p, p, bent));
+        r->centre = own(out, out->centre), r->factor = own(out, out->factor);
+        st = o->kind == OT_SCREEN_MCD ? ot__mcd(r, rows, n, p, o->support, o->seed, stream)
+                                      : ot__mrcd(r, rows, n, p, &(ot__mrcd_options){.support = o->support, .condition = o->condition, .starts = t->starts});
+    }
+    if (st == OT_OK && bent) {
+        memcpy(own(out, out->middle), middle, (size_t)p * sizeof *middle);
+        memcpy(own(out, out->width), width, (size_t)p * sizeof *width);
+    }
+done:
+    ot_free(y);
+    return st;
 }
 
 ot_status ot_screen_fit(ot_screen *out, const double *x, int n, int p, const ot_screen_options *opt, ot_screen_report *report)
@@ -197,25 +152,28 @@ ot_status ot_screen_fit(ot_screen *out, const double *x, int n, int p, const ot_
     OT_TRY(check_options(opt));
     OT_TRY(check_data(x, n, p, opt));
     ot_status st;
-    work     *w = ot_alloc(1, sizeof *w);
-    double   *d = ot_alloc(2 * (size_t)n, sizeof *d);
+    ot__trial t = {.o = *opt, .starts = OT__MRCD_STARTS};
+    ot__whole whole = {0};
+    double   *d = ot_alloc(2 * (size_t)n + (size_t)opt->folds, sizeof *d);
     uint32_t *order = ot_alloc((size_t)n, sizeof *order);
-    if (!w || !d || !order) OT_FAIL_TO(done, st, OT_E_NOMEM, "screen: no memory for %d rows", n);
+    if (!d || !order) OT_FAIL_TO(done, st, OT_E_NOMEM, "screen: no memory for %d rows", n);
     for (uint32_t i = 0; i < (uint32_t)n; i++) order[i] = i;
     ot__shuffle(order, (uint32_t)n, opt->seed, OT__SHUFFLE_SCREEN_FOLDS, 0);
-    w->x = x, w->n = n, w->p = p, w->o = opt, w->order = order, w->inside = d, w->outside = d + n;
-    OT_TRY_TO(done, st, run(w, opt->threads));
-    ot__sort(w->inside, n);
-    ot__sort(w->outside, n);
-    w->screen.threshold = ot__quantile(w->outside, n, 1 - opt->contamination);
+    const ot__dealt dealt = {.x = x, .order = order, .n = n, .p = p, .folds = opt->folds, .threads = opt->threads};
+    if (opt->kind == OT_SCREEN_MRCD) OT_TRY_TO(done, st, ot__screen_choose(&t.o, &dealt));
+    whole.distance = d, t.distance = d + n, t.log_size = d + 2 * (size_t)n;
+    OT_TRY_TO(done, st, ot__folds_run(&dealt, &t, 1, &whole));
+    const double volume = ot__trial_volume(&t, &dealt);
+    ot__sort(whole.distance, n);
+    whole.screen.threshold = ot__quantile(t.distance, n, 1 - opt->contamination);
     if (report)
-        *report = (ot_screen_report){.log_det = w->scatter.log_det, .rho = w->scatter.rho, .h = w->scatter.h,
-                                     .threshold_in_sample = ot__quantile(w->inside, n, 1 - opt->contamination), .threshold = w->screen.threshold};
-    *out = w->screen;
+        *report = (ot_screen_report){.log_det = whole.scatter.log_det, .rho = whole.scatter.rho, .h = whole.scatter.h, .bend = fmax(t.o.bend, 0),
+                                     .condition = opt->kind == OT_SCREEN_MRCD ? t.o.condition : 0, .log_volume = volume,
+                                     .threshold_in_sample = ot__quantile(whole.distance, n, 1 - opt->contamination), .threshold = whole.screen.threshold};
+    *out = whole.screen;
 done:
-    if (st != OT_OK && w) ot_screen_free(&w->screen);
+    if (st != OT_OK) ot_screen_free(&whole.screen);
     ot_free(order);
     ot_free(d);
-    ot_free(w);
     return st;
 }

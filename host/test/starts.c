@@ -137,7 +137,7 @@ static ot_status find_axes(view *w)
     ot__transpose(w->y, w->yt, p, n);
     if (p <= n) ot__gram(w->matrix, w->y, p, n);
     else ot__gram(w->matrix, w->yt, n, p);
-    OT_TRY(ot__eigen(w->values, w->vectors, w->matrix, w->m, k));
+    OT_TRY(ot__leading(w->values, w->vectors, w->matrix, w->m, k));
     if (p <= n) {
         ot__transpose(w->axis, w->vectors, k, p);
         return OT_OK;
@@ -187,7 +187,7 @@ static void measure(view *w)
     for (int i = 0; i < n; i++) w->d[i] += w->left[i] / pooled;
 }
 
-ot_status ot__mrcd_starts(int *row, const double *u, const double *ut, int n, int p, int h)
+ot_status ot__mrcd_starts(int *row, const double *u, const double *ut, int n, int p, int h, int starts)
 {
     view      w = {.n = n, .p = p, .h = h, .m = least(n, p), .u = u, .ut = ut};
     size_t    np = (size_t)n * (size_t)p, m = (size_t)w.m, k = (size_t)(w.axes = least(w.m, AXES));
@@ -199,11 +199,11 @@ ot_status ot__mrcd_starts(int *row, const double *u, const double *ut, int n, in
     w.yt = w.y + np, w.matrix = w.yt + np, w.vectors = w.matrix + m * m, w.values = w.vectors + k * m, w.axis = w.values + k;
     w.score = w.axis + k * (size_t)p, w.left = w.score + k * (size_t)n, w.d = w.left + n, w.column = w.d + n, w.table = w.column + n;
     for (int i = 0; i < n; i++) w.table[i] = ot__normal_quantile((i + 1 - 1.0 / 3) / (n + 1.0 / 3));
-    for (int which = 0; which < OT__MRCD_STARTS; which++) {
-        look(&w, which, scratch);
+    for (int i = 0; i < starts; i++) {
+        look(&w, OT__MRCD_STARTS - starts + i, scratch);
         OT_TRY_TO(done, st, find_axes(&w));
         measure(&w);
-        ot__smallest(row + (size_t)which * (size_t)n, w.d, n, h, w.ranked);
+        ot__smallest(row + (size_t)i * (size_t)n, w.d, n, h, w.ranked);
     }
 done:
     ot_free(w.y);

@@ -78,11 +78,13 @@ ot_status   ot_predictor_parse(ot_predictor_kind *out, const char *name);    /* 
 
 typedef enum ot_screen_kind { OT_SCREEN_MRCD, OT_SCREEN_PCA_MCD, OT_SCREEN_MCD, OT_SCREENS } ot_screen_kind;
 
-/* Outliers by robust squared distance d2 = |L^-1 (z - centre)|^2, L L' the covariance.  MCD and MRCD: z = x, q = p.  PCA-MCD: z = the q - 1
- * scores axes (x - mean), then log(|residual|^2 + 1e-300). */
+/* Outliers by robust squared distance d2 = |L^-1 (z - centre)|^2, L L' the covariance.  First each number is bent, y = asinh((x - middle) / width),
+ * or, where these are NULL, y = x.  MCD and MRCD: z = y, q = p.  PCA-MCD: z = the q - 1 scores axes (y - mean), then log(|residual|^2 +
+ * 1e-300). */
 typedef struct ot_screen {
     ot_screen_kind kind;
     int            p, q;
+    const double  *middle, *width; /* (p), widths above 0; both or neither */
     const double  *mean, *axes;    /* (p), (q - 1, p) with orthonormal rows; NULL but for PCA-MCD */
     const double  *centre;         /* (q) */
     const double  *factor;         /* (q, q) lower triangular, rows; above the diagonal zero */
