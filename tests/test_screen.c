@@ -147,6 +147,41 @@ TEST eigenvalues_rebuild_the_matrix(int n, int top)
     PASS();
 }
 
+/* Eigenvalues that fall by a third each: the leading ones to the promised (1 / 3)^12, their vectors with them; then what is left to LAPACK:
+ * small matrices and those of too low a rank. */
+TEST leading_eigenvectors_are_the_exact_ones(int n, int top, int rank)
+{
+    check_rng r = {15};
+    double   *q = normal(&r, n, n), *a = ot_alloc((size_t)(n * n), 8), *copy = ot_alloc((size_t)(n * n), 8), *v = ot_alloc((size_t)(top * n), 8), *want = ot_alloc((size_t)top, 8), *got = ot_alloc((size_t)top, 8);
+    for (int i = 0; i < n; i++) {                      /* orthonormal rows */
+        double norm = 0;
+        for (int twice = 0; twice < 2; twice++)
+            for (int j = 0; j < i; j++) {
+                double dot = 0;
+                for (int k = 0; k < n; k++) dot += q[i * n + k] * q[j * n + k];
+                for (int k = 0; k < n; k++) q[i * n + k] -= dot * q[j * n + k];
+            }
+        for (int k = 0; k < n; k++) norm += q[i * n + k] * q[i * n + k];
+        for (int k = 0; k < n; k++) q[i * n + k] /= sqrt(norm);
+    }
+    for (int k = 0; k < n; k++)
+        for (int i = 0; k < rank && i < n; i++)
+            for (int j = i; j < n; j++) a[i * n + j] += pow(k < top ? 0.95 : 0.85, k) * q[k * n + i] * q[k * n + j];
+    memcpy(copy, a, (size_t)(n * n) * 8);
+    OK(ot__eigen(want, NULL, copy, n, top));
+    poison(got, (size_t)top), poison(v, (size_t)(top * n));
+    OK(ot__leading(got, v, a, n, top));
+    CHECK_CLOSE64(want, got, (size_t)top, 1e-6);
+    for (int k = 0; k < top; k++)
+        for (int i = 0; i < n; i++) {
+            double s = 0;
+            for (int j = 0; j < n; j++) s += (j >= i ? a[i * n + j] : a[j * n + i]) * v[k * n + j];
+            ASSERT(fabs(s - got[k] * v[k * n + i]) <= 1e-3);
+        }
+    ot_free(q), ot_free(a), ot_free(copy), ot_free(v), ot_free(want), ot_free(got);
+    PASS();
+}
+
 /* -- Golden data ------------------------------------------------------------------------------------------------------ */
 
 static int load(ot_array *a, const char *folder, const char *what)
@@ -459,6 +494,166 @@ TEST fresh_good_rows_are_flagged_as_promised(ot_screen_kind kind, int n, int p, 
     PASS();
 }
 
+/* -- Bending and choosing --------------------------------------------------------------------------------------------- */
+
+/* Chips on a curve: one cause that each number follows in its own way, a hundred times as far out on one side, the noise growing along. */
+static double *curve(maker *m, int n)
+{
+    double *x = ot_alloc((size_t)n * (size_t)m->p, sizeof *x);
+    for (int i = 0; i < n; i++) {
+        double t = check_normal(&m->r), far = exp(1.5 * t);
+        for (int j = 0; j < m->p; j++) x[(size_t)i * (size_t)m->p + (size_t)j] = m->load[j] * far + far * 0.05 * m->load[m->p + j] * check_normal(&m->r);
+    }
+    return x;
+}
+
+/* Every third number half as large again: found among chips on a curve by the default, missed by the straight one. */
+TEST a_wide_population_does_not_hide_what_is_wrong(void)
+{
+    enum { N = 300, P = 30, FRESH = 500 };
+    maker   m = open_maker(25, P);
+    double *x = curve(&m, N), *good = curve(&m, FRESH), *bad = curve(&m, FRESH);
+    int     found[2] = {0}, false_alarms[2] = {0};
+    for (size_t i = 0; i < (size_t)FRESH * P; i += 3) bad[i] *= 1.5;
+    for (int plain = 0; plain < 2; plain++) {
+        ot_screen_options o = plain ? plain_options(OT_SCREEN_MRCD) : ot_screen_defaults(OT_SCREEN_MRCD);
+        ot_screen         s;
+        OK(ot_screen_fit(&s, x, N, P, &o, NULL));
+        ASSERT_EQ(plain, s.middle == NULL);
+        double *dg = distances(&s, good, FRESH), *db = distances(&s, bad, FRESH);
+        for (int i = 0; i < FRESH; i++) false_alarms[plain] += ot_screen_outlier(&s, dg[i]), found[plain] += ot_screen_outlier(&s, db[i]);
+        ot_screen_free(&s);
+        ot_free(dg), ot_free(db);
+    }
+    printf("  [found %.1f %%, straight %.1f %%; false %.1f %%, %.1f %%]\n", found[0] / 5.0, found[1] / 5.0, false_alarms[0] / 5.0, false_alarms[1] / 5.0);
+    ASSERT(found[0] > FRESH * 0.5 && found[1] < FRESH * 0.1);
+    ASSERT(false_alarms[0] < FRESH * 0.04);            /* 1 %, and 4 sd of a 99 % quantile of 300 and of 500 chips: 0.73 % each */
+    ot_free(x), ot_free(good), ot_free(bad), ot_free(m.load);
+    PASS();
+}
+
+/* What is chosen is the least log volume of all candidates, first of the bends at a condition number of 1000, then of the condition numbers. */
+TEST the_choice_has_the_least_volume(int n, int p, int bent)
+{
+    static const double bends[] = {-1, 3, 1, 0.5, 0.3, 0.2, 0.1}, conditions[] = {1000, 50, 10000};
+    maker               m = open_maker(26, p);
+    double             *x = bent ? curve(&m, n) : make(&m, n), least = INFINITY, bend = 0, condition = 0;
+    ot_screen           s;
+    ot_screen_report    r, chosen;
+    ot_screen_options   o = ot_screen_defaults(OT_SCREEN_MRCD);
+    OK(ot_screen_fit(&s, x, n, p, &o, &chosen));
+    ot_screen_free(&s);
+    for (int i = 0; i < 7; i++) {
+        o.bend = bends[i], o.condition = 1000;
+        OK(ot_screen_fit(&s, x, n, p, &o, &r));
+        ASSERT_EQ_FMT(fmax(bends[i], 0), r.bend, "%g");
+        if (r.log_volume < least) least = r.log_volume, bend = bends[i];
+        ot_screen_free(&s);
+    }
+    o.bend = bend;
+    for (int i = 0; i < 3; i++) {
+        o.condition = conditions[i];
+        OK(ot_screen_fit(&s, x, n, p, &o, &r));
+        if (!condition || r.log_volume < least) least = r.log_volume, condition = conditions[i];
+        ot_screen_free(&s);
+    }
+    printf("  [bend %g, condition %g]\n", chosen.bend, chosen.condition);
+    ASSERT_EQ_FMT(fmax(bend, 0), chosen.bend, "%g");
+    ASSERT_EQ_FMT(condition, chosen.condition, "%g");
+    ASSERT_EQ_FMT(least, chosen.log_volume, "%.17g");
+    ASSERT_EQ(bent, chosen.bend > 0 && chosen.bend < 3);
+    ot_free(x), ot_free(m.load);
+    PASS();
+}
+
+/* The volume by its definition, of a box of Gaussian numbers that the screen does not bend: p / 2 log threshold + log det of L, averaged over folds;
+ * in other units it moves by the logarithms of their scales, bent or not, and the threshold stays. */
+TEST units_move_the_volume_alone(double bend)
+{
+    enum { N = 200, P = 8 };
+    maker             m = open_maker(27, P);
+    double           *x = curve(&m, N), *y = ot_alloc(N * P, 8), moved = 0;
+    ot_screen         s, t;
+    ot_screen_report  r, q;
+    ot_screen_options o = ot_screen_defaults(OT_SCREEN_MRCD);
+    o.bend = bend, o.condition = 1000;
+    for (int j = 0; j < P; j++) {
+        double scale = ldexp(1, 3 * j - 10);           /* exact, but for the shift */
+        moved += log(scale);
+        for (int i = 0; i < N; i++) y[i * P + j] = scale * (x[i * P + j] + 0.5);
+    }
+    OK(ot_screen_fit(&s, x, N, P, &o, &r));
+    OK(ot_screen_fit(&t, y, N, P, &o, &q));
+    double want = r.log_volume + moved;
+    CHECK_CLOSE64(&want, &q.log_volume, 1, 1e-9 * P);
+    CHECK_CLOSE64(&r.threshold, &q.threshold, 1, 1e-9 * r.threshold);
+    ot_screen_free(&s), ot_screen_free(&t);
+    ot_free(x), ot_free(y), ot_free(m.load);
+    PASS();
+}
+
+/* One number: the region is an interval, and its length is e to the log volume times the unit ball's 2 (straight, one fold's worth of spread). */
+TEST the_volume_of_one_number_is_the_length_of_its_interval(double bend)
+{
+    enum { N = 4000 };
+    check_rng         r = {28};
+    double           *x = normal(&r, N, 1), work[2], length = 0, step = 1e-3;
+    ot_screen         s;
+    ot_screen_report  rep;
+    ot_screen_options o = ot_screen_defaults(OT_SCREEN_MRCD);
+    o.bend = bend, o.condition = 50;
+    OK(ot_screen_fit(&s, x, N, 1, &o, &rep));
+    for (double v = -20; v < 20; v += step) length += ot_screen_outlier(&s, ot_screen_distance(&s, &v, work)) ? 0 : step;
+    printf("  [length %.4f, e^volume %.4f]\n", length, exp(rep.log_volume));
+    /* 1 %: each fold's own scale; the bend's slope is taken at the median row, not along the interval: up to a factor of sinh(u) / u */
+    ASSERT(bend < 0 ? fabs(length / (2 * exp(rep.log_volume)) - 1) < 0.01 : length / (2 * exp(rep.log_volume)) > 1);
+    ot_screen_free(&s);
+    ot_free(x);
+    PASS();
+}
+
+/* Each chip stands there twice, so folds meet their own rows. */
+TEST duplicate_chips_are_taken(ot_screen_kind kind)
+{
+    enum { N = 80, P = 6 };
+    check_rng         r = {29};
+    double           *x = normal(&r, N, P);
+    ot_screen         s;
+    ot_screen_report  rep;
+    ot_screen_options o = ot_screen_defaults(kind);
+    memcpy(x + N / 2 * P, x, N / 2 * P * sizeof *x);
+    OK(ot_screen_fit(&s, x, N, P, &o, &rep));
+    double *d = distances(&s, x, N);
+    for (int i = 0; i < N / 2; i++) ASSERT(isfinite(d[i]) && d[i] == d[i + N / 2]);
+    ASSERT(s.threshold > 0 && isfinite(s.threshold));
+    ot_screen_free(&s);
+    ot_free(x), ot_free(d);
+    PASS();
+}
+
+/* Three quarters of the chips are one and the same: no covariance, but a screen. */
+TEST equal_chips_and_a_few_others_give_a_screen(void)
+{
+    enum { N = 80, P = 4 };
+    check_rng         r = {30};
+    double           *x = normal(&r, N, P);
+    ot_screen         s;
+    ot_screen_options o = plain_options(OT_SCREEN_MRCD);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < P && i % 5; j++) x[i * P + j] = j;
+    OK(ot_screen_fit(&s, x, N, P, &o, NULL));
+    double *d = distances(&s, x, N);
+    for (int i = 0; i < N; i++) ASSERT(i % 5 ? d[i] == 0 : d[i] > 0);
+    ot_screen_free(&s);
+    ot_free(x), ot_free(d);
+    double *one = ot_alloc(N * P, 8);
+    one[3] = 1;                                        /* the others of its fold are all equal, which is said */
+    o = ot_screen_defaults(OT_SCREEN_MRCD);
+    FAILS(OT_E_DATA, "mrcd: all 64 rows are equal, want some spread", ot_screen_fit(&s, one, N, P, &o, NULL));
+    ot_free(one);
+    PASS();
+}
+
 /* Exact fit: most rows obey x2 = x0 + x1, and the few that do not are what a screen must find. */
 TEST a_hyperplane_of_normal_rows_is_kept_as_a_rule(void)
 {
@@ -625,6 +820,14 @@ TEST what_cannot_be_fitted_is_refused(void)
     FAILS(OT_E_RANGE, "support = 0.4", ot_screen_fit(&s, x, N, P, &bad, NULL));
     bad = o, bad.support = NAN;
     FAILS(OT_E_RANGE, "support = nan", ot_screen_fit(&s, x, N, P, &bad, NULL));
+    bad = o, bad.bend = NAN;
+    FAILS(OT_E_RANGE, "bend = nan", ot_screen_fit(&s, x, N, P, &bad, NULL));
+    bad = o, bad.bend = INFINITY;
+    FAILS(OT_E_RANGE, "bend = inf", ot_screen_fit(&s, x, N, P, &bad, NULL));
+    bad = o, bad.condition = 1;
+    FAILS(OT_E_RANGE, "condition = 1, want 2..1e8", ot_screen_fit(&s, x, N, P, &bad, NULL));
+    bad = o, bad.condition = NAN;
+    FAILS(OT_E_RANGE, "condition = nan", ot_screen_fit(&s, x, N, P, &bad, NULL));
     bad = o, bad.contamination = 0;
     FAILS(OT_E_RANGE, "contamination = 0", ot_screen_fit(&s, x, N, P, &bad, NULL));
     bad = o, bad.folds = 1;
@@ -687,6 +890,12 @@ SUITE(test_screen)
         greatest_set_test_suffix(suffix);
         RUN_TESTp(eigenvalues_rebuild_the_matrix, sizes[i], sizes[i] > 40 ? 10 : sizes[i]);
     }
+    static const int leading[][3] = {{300, 20, 300}, {60, 20, 60}, {61, 20, 61}, {200, 20, 15}, {100, 1, 100}};
+    for (int i = 0; i < 5; i++) {
+        snprintf(suffix, sizeof suffix, "%d_%d_%d", leading[i][0], leading[i][1], leading[i][2]);
+        greatest_set_test_suffix(suffix);
+        RUN_TESTp(leading_eigenvectors_are_the_exact_ones, leading[i][0], leading[i][1], leading[i][2]);
+    }
     RUN_TEST(chi_square_and_normal_quantiles_are_the_tabled_ones);
     static const int counts[] = {2, 3, 4, 9, 10, 61, 200, 201, 202, 700};
     for (int i = 0; i < 10; i++) {
@@ -737,6 +946,20 @@ SUITE(test_screen)
         greatest_set_test_suffix(suffix);
         RUN_TESTp(fresh_good_rows_are_flagged_as_promised, rates[i].kind, rates[i].n, rates[i].p, rates[i].plain, rates[i].more);
     }
+    RUN_TEST(a_wide_population_does_not_hide_what_is_wrong);
+    for (int bent = 0; bent < 2; bent++) {
+        greatest_set_test_suffix(bent ? "curve" : "straight");
+        RUN_TESTp(the_choice_has_the_least_volume, 200, 20, bent);
+        greatest_set_test_suffix(bent ? "bent" : "straight");
+        RUN_TESTp(units_move_the_volume_alone, bent ? 0.3 : -1.0);
+        greatest_set_test_suffix(bent ? "bent" : "straight");
+        RUN_TESTp(the_volume_of_one_number_is_the_length_of_its_interval, bent ? 0.5 : -1.0);
+    }
+    for (int kind = 0; kind < OT_SCREENS; kind++) {
+        greatest_set_test_suffix(ot_screen_name((ot_screen_kind)kind));
+        RUN_TESTp(duplicate_chips_are_taken, (ot_screen_kind)kind);
+    }
+    RUN_TEST(equal_chips_and_a_few_others_give_a_screen);
     RUN_TEST(a_hyperplane_of_normal_rows_is_kept_as_a_rule);
     for (int kind = 0; kind < OT_SCREENS; kind++) {
         greatest_set_test_suffix(ot_screen_name((ot_screen_kind)kind));

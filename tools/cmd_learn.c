@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { OUT = 'o', PREDICTOR = CLI_VERB_FIRST + 16, DEGREE, SCREEN, CONTAMINATION, FOLDS, RULE, K, ESCAPE, CUTOFF, DROP, MENDER, CLUSTERS, STIMULUS, SIGNATURE,
+enum { OUT = 'o', PREDICTOR = CLI_VERB_FIRST + 16, DEGREE, SCREEN, CONTAMINATION, SUPPORT, BEND, CONDITION, FOLDS, RULE, K, ESCAPE, CUTOFF, DROP, MENDER, CLUSTERS, STIMULUS, SIGNATURE,
        SIGNATURES, ACCURACY, KNOBS, TUNED_SIGNATURES, TUNED_ACCURACY, UPDATE };
 
 static const struct argp_option options[] = {
@@ -15,6 +15,9 @@ static const struct argp_option options[] = {
     {"degree", DEGREE, "1|2", 0, "mars: hinges a term at most (1)", 0},
     {"screen", SCREEN, "mrcd|pca-mcd|mcd", 0, "outliers (mrcd)", 0},
     {"contamination", CONTAMINATION, "X", 0, "share of good chips that the screen may flag (0.01)", 0},
+    {"support", SUPPORT, "X", 0, "screen: share of the chips that are certainly normal, 0.5..1 (mrcd: 1, the others: half)", 0},
+    {"bend", BEND, "auto|none|X", 0, "screen: numbers become asinh(x / X) first (auto: mrcd chooses, the others none)", 0},
+    {"condition", CONDITION, "auto|X", 0, "mrcd: condition number of its matrix, 2..1e8 (auto)", 0},
     {"folds", FOLDS, "N", 0, "of cross-validation (5)", 0},
     {"rule", RULE, "000|002|conformal", 0, "verdicts (000)", 0},
     {"k", K, "X", 0, "rule 000: guard band in sd of the prediction's error (2)", 0},
@@ -82,6 +85,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     }
     case CONTAMINATION: b->learn.screen.contamination = cli_double(state, "contamination", arg, 0, 0.5); return 0;
+    case SUPPORT: b->learn.screen.support = cli_double(state, "support", arg, 0.5, 1); return 0;
+    case BEND: b->learn.screen.bend = !strcmp(arg, "auto") ? 0 : !strcmp(arg, "none") ? -1 : cli_double(state, "bend", arg, 1e-3, 1e3); return 0;
+    case CONDITION: b->learn.screen.condition = !strcmp(arg, "auto") ? 0 : cli_double(state, "condition", arg, 2, 1e8); return 0;
     case FOLDS: b->learn.folds = b->learn.screen.folds = (int)cli_int(state, "folds", arg, 2, 1000); return 0;
     case RULE: word(state, "rule", ot_rule_parse(&b->rule, arg), arg); return 0;
     case K: b->k = cli_double(state, "k", arg, 0, 100); return 0;
@@ -150,6 +156,9 @@ static void print_book(const args *a, const ot_book *b, const ot_campaign_learne
         cli_json_number(o, "cv_r2", f->cv.r2);
         if (b->after) add_judge(o, b->after, "after_cv_rmse", "after_cv_sd");
         cJSON_AddStringToObject(o, "screen", ot_screen_name(f->judge.screen.kind));
+        cli_json_number(o, "screen_threshold", f->screen.threshold);
+        cli_json_number(o, "screen_bend", f->screen.bend);
+        cli_json_number(o, "screen_condition", f->screen.condition);
         cJSON_AddStringToObject(o, "rule", ot_rule_name(b->rule.kind));
         cli_json_number(o, "cutoff", b->rule.cutoff);
         cli_json_number(o, "guard", b->rule.guard);
@@ -162,7 +171,10 @@ static void print_book(const args *a, const ot_book *b, const ot_campaign_learne
     printf("%d chips, %d of %d numbers of a signature vary; predictor %s: error sd %.3f points, rmse %.3f, r2 %.4f (%d-fold cross-validation)\n", f->n,
            f->judge.features.p, f->judge.features.s, ot_predictor_name(f->judge.predictor.kind), 100 * f->cv.sd, 100 * f->cv.rmse, f->cv.r2, f->cv.folds);
     if (b->after) printf("with knobs set: error sd %.3f points, rmse %.3f, r2 %.4f\n", 100 * b->after->cv.sd, 100 * b->after->cv.rmse, b->after->cv.r2);
-    printf("screen %s: threshold %.4g out of fold (in sample %.4g)\n", ot_screen_name(f->judge.screen.kind), f->screen.threshold, f->screen.threshold_in_sample);
+    printf("screen %s: threshold %.4g out of fold (in sample %.4g)", ot_screen_name(f->judge.screen.kind), f->screen.threshold, f->screen.threshold_in_sample);
+    if (f->screen.bend > 0) printf(", numbers bent by %g", f->screen.bend);
+    if (f->screen.condition > 0) printf(", condition number %g", f->screen.condition);
+    printf("\n");
     printf("rule %s: cutoff %.2f %%, guard band %.3f points (%.3f with knobs set); mender %s", ot_rule_name(b->rule.kind), 100 * b->rule.cutoff, 100 * b->rule.guard,
            100 * b->rule.guard_after, ot_mender_name(b->mending.kind));
     if (b->casebook) printf(", casebook of %d chips in %d clusters", b->mending.cases.n, b->mending.cases.clusters);

@@ -99,7 +99,7 @@ static ot_status weight(fit *f, const int *row, double *rho)
     scatter(f, row);
     ot_status st = ot__eigen(values, NULL, f->k, m, top);
     double    most = f->c * values[0], least = f->dual || values[m - 1] < 0 ? 0 : f->c * values[m - 1], over = most - f->condition * least;
-    *rho = over > 0 ? over / (over + f->condition - 1) : 0;
+    *rho = !(most > 0) ? 1 : over > 0 ? over / (over + f->condition - 1) : 0;            /* 1: h equal rows */
     ot_free(values);
     return st;
 }
