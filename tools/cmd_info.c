@@ -39,7 +39,7 @@ static const struct argp argp = {0, parse, "NET.onnx", doc, children, NULL, NULL
 
 static const char *op_name(ot_op op)
 {
-    static const char *const names[] = {"input", "conv", "dense", "batch-norm", "bias", "relu", "add", "max-pool", "avg-pool", "global-avg", "pad", "slice", "reshape"};
+    static const char *const names[] = {"input", "conv", "dense", "batch-norm", "bias", "relu", "add", "max-pool", "avg-pool", "global-avg", "pad", "slice", "reshape", "spike"};
     return (size_t)op < sizeof names / sizeof *names ? names[op] : "?";
 }
 

@@ -54,6 +54,14 @@ typedef struct ot__cpu_window {      /* pooling: windows in input coordinates, c
     int kh, kw, sh, sw, pt, pl, pb, pr, count_pad;
 } ot__cpu_window;
 
+typedef struct ot__cpu_spike {       /* a spiking layer */
+    int          steps, still, strip;    /* strip: neurons that go back through time together */
+    float        threshold, leak, loss;  /* loss: what a spike takes */
+    ot_reset     reset;
+    ot_surrogate surrogate;
+    float        sharpness;
+} ot__cpu_spike;
+
 typedef struct ot__cpu_loops {
     int lanes;
     void (*conv)(const ot__cpu_conv *c, const float *src, const float *res, float *dst, int add, int n, const ot__cpu_post *post, float *frame);
@@ -72,6 +80,9 @@ typedef struct ot__cpu_loops {
     void (*image_sums)(ot__cpu_view v, const float *x, int n, double *sum);                  /* (n) */
     /* dst = g * a + x * k + c, per channel: backward of batch norm with the minibatch's statistics */
     void (*combine)(ot__cpu_view v, float *dst, const float *g, const float *x, const float *a, const float *k, const float *c, int add, int n);
+    /* dst: T frames an image; src, dsrc as many, or one (still).  Backward gives dL/d(threshold); m: (T, strip) room. */
+    void (*spike)(ot__cpu_view v, const ot__cpu_spike *p, const float *src, float *dst, int images);
+    double (*spike_back)(ot__cpu_view v, const ot__cpu_spike *p, const float *src, const float *g, float *dsrc, int add, int images, float *m);
 } ot__cpu_loops;
 
 extern const ot__cpu_loops ot__cpu_loops_1, ot__cpu_loops_4, ot__cpu_loops_8, ot__cpu_loops_16;
@@ -111,6 +122,8 @@ typedef struct ot__cpu_op {
     int64_t       *from;
     /* pools */
     ot__cpu_window window;
+    /* SPIKE */
+    ot__cpu_spike  spike;
     size_t         bytes, scratch;
 } ot__cpu_op;
 
@@ -131,6 +144,10 @@ size_t    ot__cpu_frame_bytes(const ot__cpu_conv *c);
 ot_status ot__cpu_move_open(ot__cpu_op *op);
 void      ot__cpu_move(const ot__cpu_op *op, const float *src, float *dst, int n);
 void      ot__cpu_move_back(const ot__cpu_op *op, const float *g, float *dsrc, int add, int n);
+/* cpu_spike.c */
+void      ot__cpu_spike_open(ot__cpu_op *op, const ot_plan_options *opt);
+void      ot__cpu_spike_forward(const ot__cpu_op *op, const float *src, float *dst, const ot_step_run *run);
+void      ot__cpu_spike_backward(const ot__cpu_op *op, const float *src, const float *g, float *dsrc, float *scratch, const ot_step_back *back);
 /* cpu_norm.c */
 ot_status ot__cpu_norm_open(ot__cpu_op *op);
 void      ot__cpu_norm_close(ot__cpu_op *op);
