@@ -62,8 +62,8 @@ static ot_status check_messages(onnx_reader *r)
             if (!n->output[k]) OT_FAIL(OT_E_FORMAT, "%s: node %zu has an output without a name", r->path, i);
         int own = n->domain && !strcmp(n->domain, OT_ONNX_DOMAIN);
         if (own && (strcmp(n->op_type, "IF") || r->own_opset != 1))
-            OT_FAIL(OT_E_UNSUPPORTED, "%s: node '%s' is '%s' of version %lld of domain '%s', want IF of version 1", r->path, n->name ? n->name : n->output[0], n->op_type,
-                    (long long)r->own_opset, OT_ONNX_DOMAIN);
+            OT_FAIL(OT_E_UNSUPPORTED, "%s: node '%s' is '%s' of domain '%s', version %lld, want IF of version 1", r->path, n->name ? n->name : n->output[0], n->op_type,
+                    OT_ONNX_DOMAIN, (long long)r->own_opset);
         if (!own && n->domain && *n->domain && strcmp(n->domain, "ai.onnx"))
             OT_FAIL(OT_E_UNSUPPORTED, "%s: node '%s' is '%s' of domain '%s', want ONNX's own operators or ohmtrim::IF", r->path, n->name ? n->name : n->output[0], n->op_type, n->domain);
     }
