@@ -58,7 +58,7 @@ typedef struct ot_step {
     int             src, res, dst; /* tensor numbers of the plan; res = -1: nothing is added */
     int             batch;         /* AFFINE: use the minibatch's statistics (training) */
     /* spiking networks */
-    int             steps;         /* SPIKE: T, frames of dst an image */
+    int             steps;         /* frames of dst an image: T, or 1 */
     int             still;         /* SPIKE: src has one frame an image, the same at every step, else T */
     int             events;        /* src is spikes or came from spikes without a crossbar between (averages, moves): mostly zeros */
 } ot_step;

@@ -99,9 +99,8 @@ static void open_new(ot_plan *p, int i)
     if (s->kind == OT_STEP_RELU) s->relu = l;
     s->batch = l->op == OT_OP_BATCH_NORM && p->opt.use == OT_PLAN_TRAIN;
     s->events = p->tensors[s->src].events;
-    if (s->kind != OT_STEP_SPIKE) return;
-    s->steps = ot_network_spiking(p->net)->steps;
-    s->still = p->tensors[s->src].frames == 1;
+    s->steps = p->tensors[i].frames;
+    s->still = s->kind == OT_STEP_SPIKE && p->tensors[s->src].frames == 1;
 }
 
 /* Layers whose output is mostly zeros where their input is. */
