@@ -347,6 +347,103 @@ static void all_scans(void)
         }
 }
 
+/* --- convolutions of spikes, event by event or not --- */
+
+typedef struct event_case { ot_shape in; int c, k, stride, pad, T, images, res; double share; int averages; } event_case;
+
+static ot_status run_conv(const ot_backend_i *i, const event_case *c, const ot_step *s, ot_plan_use use, int events, const float *const *numbers, float *out, float *first, float *dsrc)
+{
+    ot_plan_options opt = {.use = use, .tile = c->T * (c->images + 1)};
+    const int       n = c->T * c->images;
+    ot_step         step = *s;
+    ot_step_run     run = {.n = n, .gain = 1};
+    ot_step_back    back = {.n = n, .gain = 1};
+    size_t          op_bytes, scratch_bytes;
+    void           *ctx, *op, *mem[6] = {NULL};
+    step.events = events;
+    OT_TRY(i->open(&ctx, ""));
+    OT_TRY(i->step_open(ctx, &op, &step, opt.tile, &opt, &op_bytes, &scratch_bytes));
+    size_t bytes[6] = {i->tensor_bytes(ctx, s->in, opt.tile), i->tensor_bytes(ctx, s->out, opt.tile), i->tensor_bytes(ctx, s->out, opt.tile), i->tensor_bytes(ctx, s->out, opt.tile), i->tensor_bytes(ctx, s->in, opt.tile), scratch_bytes};
+    for (int k = 0; k < 6; k++) {                                    /* src, res, dst, g, dsrc, scratch */
+        OT_TRY(i->alloc(ctx, &mem[k], bytes[k] + GUARD));
+        memset(mem[k], 0xff, bytes[k]);
+        memset((char *)mem[k] + bytes[k], 0x5a, GUARD);
+    }
+    OT_TRY(i->step_load(ctx, op, numbers[1], numbers[2], numbers[3], numbers[4]));
+    OT_TRY(i->put(ctx, mem[0], s->in, n, numbers[0]));
+    if (c->res) OT_TRY(i->put(ctx, mem[1], s->out, n, numbers[5]));
+    OT_TRY(i->forward(ctx, op, mem[0], c->res ? mem[1] : NULL, mem[2], mem[5], &run));
+    OT_TRY(i->get(ctx, out, s->out, n, mem[2]));
+    run.n = c->T;                                                    /* the first image alone, neighbours gone */
+    memset(mem[2], 0xff, bytes[2]);
+    memset(mem[5], 0xff, bytes[5]);
+    OT_TRY(i->forward(ctx, op, mem[0], c->res ? mem[1] : NULL, mem[2], mem[5], &run));
+    OT_TRY(i->get(ctx, first, s->out, c->T, mem[2]));
+    if (use == OT_PLAN_TUNE) {
+        OT_TRY(i->put(ctx, mem[3], s->out, n, numbers[5]));
+        OT_TRY(i->backward(ctx, op, mem[0], mem[2], mem[3], mem[4], c->res ? mem[1] : NULL, mem[5], &back));
+        OT_TRY(i->get(ctx, dsrc, s->in, n, mem[4]));
+    }
+    int whole = !events || c->in.c <= 4 || c->c <= 4 || i != &ot__backend_cpu || strstr(i->step_algorithm(op), "events") != NULL;
+    for (int k = 0; k < 6; k++) {
+        for (int b = 0; b < GUARD; b++) whole = whole && ((char *)mem[k])[bytes[k] + (size_t)b] == 0x5a;
+        i->free(ctx, mem[k]);
+    }
+    i->step_close(ctx, op);
+    i->close(ctx);
+    return whole ? OT_OK : OT_E_BUG;
+}
+
+TEST convolutions_of_spikes_agree_with_ref(const event_case *c, int use)
+{
+    check_rng r = {(uint64_t)(c->c * 31 + c->k)};
+    int       side_h = (c->in.h + 2 * c->pad - c->k) / c->stride + 1, side_w = (c->in.w + 2 * c->pad - c->k) / c->stride + 1;
+    ot_shape  o = {c->c, side_h, side_w};
+    ot_layer  l = {.op = OT_OP_CONV, .name = "conv", .c = o.c, .h = o.h, .w = o.w, .in_c = c->in.c, .groups = 1, .kh = c->k, .kw = c->k, .sh = c->stride, .sw = c->stride, .pt = c->pad, .pl = c->pad, .pb = c->pad, .pr = c->pad, .crossbar = 0, .relu = -1};
+    ot_layer  norm = {.op = OT_OP_BATCH_NORM, .name = "norm", .c = o.c, .h = o.h, .w = o.w, .in_c = o.c, .crossbar = -1, .relu = -1};
+    ot_step   s = {.kind = OT_STEP_CONV, .layer = &l, .affine = &norm, .in = c->in, .out = o, .src = 0, .dst = 1, .res = c->res ? 2 : -1, .steps = c->T};
+    size_t    n = (size_t)(c->T * c->images), in = n * (size_t)(c->in.c * c->in.h * c->in.w), out = n * (size_t)(o.c * o.h * o.w), fan = (size_t)(c->in.c * c->k * c->k);
+    float    *src = ot_alloc(in, 4), *weight = ot_alloc(fan * (size_t)c->c, 4), *bias = ot_alloc((size_t)c->c, 4), *scale = ot_alloc((size_t)c->c, 4), *shift = ot_alloc((size_t)c->c, 4), *res = ot_alloc(out, 4);
+    float    *want = ot_alloc(out, 4), *got = ot_alloc(out, 4), *first = ot_alloc(out, 4), *dwant = ot_alloc(in, 4), *dgot = ot_alloc(in, 4);
+    const float *numbers[6] = {src, weight, bias, scale, shift, res};
+    for (size_t e = 0; e < in; e++) {                                /* the last image is busier than the others */
+        double share = e >= in / (size_t)c->images * (size_t)(c->images - 1) ? 3 * c->share : c->share;
+        src[e] = check_uniform(&r) < share ? c->averages ? (float)(1 + (int)(4 * check_uniform(&r))) / 4 : 1.0f : 0.0f;
+    }
+    check_fill_normal(&r, weight, fan * (size_t)c->c, 1 / sqrt((double)fan));
+    check_fill_normal(&r, bias, (size_t)c->c, 0.5);
+    check_fill_normal(&r, scale, (size_t)c->c, 1);
+    check_fill_normal(&r, shift, (size_t)c->c, 0.5);
+    check_fill_normal(&r, res, out, 1);
+    OK(run_conv(&ot__backend_ref, c, &s, (ot_plan_use)use, 1, numbers, want, first, dwant));
+    OK(run_conv(&ot__backend_cpu, c, &s, (ot_plan_use)use, 1, numbers, got, first, dgot));
+    CHECK_CLOSE(want, got, out, 1e-5 * (1 + check_max_f32(want, out)));      /* sums of up to 2,300 terms of size 1; Winograd: 1e-6 */
+    ASSERT_MEM_EQ(got, first, out / (size_t)c->images * sizeof *got);
+    if (use == OT_PLAN_TUNE) CHECK_CLOSE(dwant, dgot, in, 1e-5 * (1 + check_max_f32(dwant, in)));
+    float *all[] = {src, weight, bias, scale, shift, res, want, got, first, dwant, dgot};
+    for (int k = 0; k < 11; k++) ot_free(all[k]);
+    PASS();
+}
+
+static void all_convolutions(void)
+{
+    static const event_case cases[] = {
+        {{16, 5, 6}, 16, 3, 1, 1, 6, 3, 0, 0.1, 0},    {{17, 6, 5}, 33, 3, 2, 1, 4, 2, 1, 0.05, 0},   {{5, 7, 7}, 64, 5, 1, 2, 3, 2, 0, 0.15, 1},
+        {{40, 4, 4}, 100, 1, 1, 0, 5, 2, 1, 0.1, 1},   {{64, 8, 8}, 64, 3, 1, 1, 25, 2, 0, 0.04, 0},  {{32, 6, 7}, 48, 3, 1, 1, 16, 3, 1, 0.3, 0},
+        {{32, 9, 9}, 32, 3, 2, 0, 1, 4, 0, 0.2, 0},    {{16, 3, 3}, 16, 3, 1, 2, 7, 2, 0, 0.0, 0},    {{256, 4, 4}, 80, 3, 1, 1, 20, 2, 0, 0.08, 1},
+        {{3, 8, 8}, 16, 3, 1, 1, 6, 2, 0, 0.3, 0},     {{20, 2, 9}, 24, 2, 3, 0, 6, 2, 0, 0.2, 0},    {{16, 6, 6}, 3, 3, 1, 1, 6, 2, 0, 0.2, 0},
+        {{48, 5, 5}, 16, 5, 1, 0, 6, 2, 1, 0.02, 0},
+    };
+    char suffix[80];
+    for (int use = OT_PLAN_FORWARD; use <= OT_PLAN_TUNE; use++)
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+            const event_case *c = &cases[k];
+            snprintf(suffix, sizeof suffix, "%d_%s_%dx%dx%d_to_%d_k%d_s%d_T%d", (int)k, use ? "tune" : "forward", c->in.c, c->in.h, c->in.w, c->c, c->k, c->stride, c->T);
+            greatest_set_test_suffix(suffix);
+            RUN_TESTp(convolutions_of_spikes_agree_with_ref, c, use);
+        }
+}
+
 /* --- whole networks: everything at once, in numbers that floats hold exactly --- */
 
 enum { E_CLASSES = 5, E_LAYERS = 7, E_IMAGES = 11 };
@@ -963,6 +1060,7 @@ SUITE(test_spike)
     }
     RUN_TEST(single_neurons_are_the_golden_ones);
     all_scans();
+    all_convolutions();
     for (int k = 0; k < 12; k++) {
         snprintf(suffix, sizeof suffix, "%s_surrogate_%d_%s", k & 1 ? "rate_coding" : "direct", k >> 2, k & 2 ? "rate_loss" : "count_loss");
         greatest_set_test_suffix(suffix);

@@ -7,8 +7,13 @@
 
 #include <string.h>
 
-/* Below these shares events win (docs/spiking.md): against Winograd, against direct convolution. */
-static const double FEW_WINOGRAD = 0.14, FEW_DIRECT = 0.30;
+/* Below this share events win, as measured (docs/spiking.md): later where the weights that 64 outputs meet no longer stay near. */
+static double few_of(const ot__cpu_op *op)
+{
+    const ot_layer *l = op->step.layer;
+    const int       near = (double)l->kh * l->kw * op->in.c <= 1600;
+    return op->winograd_image ? near ? 0.22 : 0.12 : near ? 0.35 : 0.25;
+}
 
 ot_status ot__cpu_event_open(ot__cpu_op *op)
 {
@@ -44,7 +49,7 @@ static int few_events(const ot__cpu_op *op, const float *src)
     const size_t T = (size_t)op->step.steps;
     int64_t      count = 0;
     for (size_t k = 1; k <= 4; k++) count += OT_LOOPS_OF(op->cpu, op->in)->not_zero(op->in, src + (k * T / 4 - (k * T / 4 > 0)) * op->in.image);
-    return (double)count < (op->winograd_image ? FEW_WINOGRAD : FEW_DIRECT) * 4.0 * op->in.c * op->in.h * op->in.w;
+    return (double)count < few_of(op) * 4.0 * op->in.c * op->in.h * op->in.w;
 }
 
 ot_status ot__cpu_event_forward(ot__cpu_op *op, const float *src, const float *res, float *dst, float *scratch, int n, const ot__cpu_post *post)
