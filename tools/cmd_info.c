@@ -97,10 +97,10 @@ static void print_json(const args *a, const ot_network *net, const totals *t)
     cJSON_AddNumberToObject(o, "relus", ot_network_relus(net));
     cJSON_AddNumberToObject(o, "knobs", 2 * ot_network_relus(net) + ot_network_spikes(net));
     if (ot_network_spikes(net)) {
-        const ot_spiking *s = ot_network_spiking(net);
+        const ot_spiking *spiking = ot_network_spiking(net);
         cJSON_AddNumberToObject(o, "spiking_layers", ot_network_spikes(net));
-        cJSON_AddNumberToObject(o, "steps", s->steps);
-        cJSON_AddStringToObject(o, "coding", s->coding == OT_CODING_RATE ? "rate" : "direct");
+        cJSON_AddNumberToObject(o, "steps", spiking->steps);
+        cJSON_AddStringToObject(o, "coding", spiking->coding == OT_CODING_RATE ? "rate" : "direct");
     }
     cJSON_AddNumberToObject(o, "weight_bytes", (double)t->weights * sizeof(float));
     cJSON_AddNumberToObject(o, "memory_forward", (double)t->plan);
