@@ -2,7 +2,7 @@
 """peer_spike.py NPZ [ROUNDS] - the same work in PyTorch: counting spikes and one step of threshold tuning of snn-s or snn-vgg9, as code in
 snnTorch's style has it: a loop over time steps, layer by layer within a step, autograd through time, thresholds as parameters.  NPZ is
 what `bench_spike --export DIR` wrote: counts and gradients must be ours before a time is taken.  One thread, CPU time, both memory
-layouts; a step is 8 images; each row also as a variant that computes the first convolution once.  One JSON line a row."""
+layouts; a step is half of the images; each row also as a variant that computes the first convolution once.  One JSON line a row."""
 import json
 import math
 import os
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-TILE, ROUNDS = 8, int(sys.argv[2]) if len(sys.argv) > 2 else 5
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 
 
 class Spike(torch.autograd.Function):
@@ -76,6 +76,7 @@ def main():
     torch.set_num_threads(1)
     name = os.path.basename(sys.argv[1])[:-4]
     weights, images, labels, thresholds, counts, grad = load(sys.argv[1])
+    TILE = len(images) // 2
     for label, layout in (("default", torch.contiguous_format), ("channels_last", torch.channels_last)):
         for once in (0, 1):
             net = Net(name, weights, layout)
