@@ -167,6 +167,29 @@ TEST adam_follows_the_golden_trajectory(const char *backend, int fast)
     PASS();
 }
 
+/* The tuner's own Adam, whole batches in its own order of images. */
+TEST adam_of_the_tuner_follows_it_too(void)
+{
+    golden   g;
+    ot_array thresholds;
+    float    th[L] = {1, 1, 1}, offset[L] = {0};
+    double   got[L];
+    ot_tune_cost cost = {0};
+    ot_tune_options opt = ot_tune_defaults();
+    opt.lr = 0.01;
+    opt.minibatch = N;
+    ASSERT(open_golden(&g, "ref", (ot_plan_options){.tile = 16}, 0));
+    ASSERT(check_load(&thresholds, "ifneuron/adam_atan_threshold.npy"));
+    OK(ot_tune_adam(g.plan, &g.data, NULL, N, &opt, ADAM, th, offset, &cost));
+    for (int l = 0; l < L; l++) got[l] = (double)th[l];
+    CHECK_CLOSE64((const double *)thresholds.data + (ADAM - 1) * L, got, L, 1e-6);
+    for (int l = 0; l < L; l++) ASSERT(offset[l] == 0);
+    ASSERT_EQ(0, cost.nan_restores);
+    ot_array_free(&thresholds);
+    close_golden(&g);
+    PASS();
+}
+
 /* --- single neurons --- */
 
 enum { UNITS = 11 };
@@ -766,6 +789,54 @@ TEST closed_forms_see_currents_and_set_thresholds(const char *backend)
     PASS();
 }
 
+/* Chips of a spiking network, alone and in a fleet: the same counts, each with its own thresholds. */
+TEST a_fleet_gives_each_chip_its_own_answers(void)
+{
+    enum { CHIPS = 3, FEW = 4 };
+    ot_network     *net = everything(OT_CODING_RATE);
+    ot_data        *data = pictures(net, FEW);
+    ot_device       dev;
+    ot_variation    var = {.sigma = 0.048, .sys_share = 0.5, .bits = 6, .seed = 3};
+    uint32_t        numbers[CHIPS] = {4, 0, 9};
+    float           gain[CHIPS * E_LAYERS], offset[E_LAYERS], counts[CHIPS * FEW * E_CLASSES], rates[CHIPS * FEW * E_LAYERS], one[FEW * E_CLASSES], rate[FEW * E_LAYERS];
+    ot_plan_options opt = {.tile = 3};
+    ot_backend     *be;
+    ot_fleet       *fleet;
+    ot_plan        *plan;
+    OK(ot_device_open(&dev, "r1"));
+    for (int k = 0; k < CHIPS; k++) {
+        ot_network_knobs_untuned(net, gain + k * E_LAYERS, offset);
+        gain[k * E_LAYERS + k] += 0.0625f;
+    }
+    OK(ot_backend_open(&be, "cpu", NULL));
+    OK(ot_plan_open(&plan, be, net, &opt));
+    opt.chips = CHIPS;
+    OK(ot_fleet_open(&fleet, be, net, &dev, &var, &opt));
+    OK(ot_fleet_draw(fleet, numbers, CHIPS));
+    for (int tuned = 0; tuned < 2; tuned++) {
+        OK(ot_fleet_set_knobs(fleet, tuned ? gain : NULL, NULL));
+        OK(ot_fleet_forward(fleet, data, NULL, FEW, counts, rates));
+        for (int k = 0; k < CHIPS; k++) {
+            ot_chip *chip;
+            OK(ot_chip_draw(&chip, net, &dev, &var, numbers[k]));
+            OK(ot_plan_load(plan, chip));
+            OK(ot_plan_set_knobs(plan, tuned ? gain + k * E_LAYERS : NULL, NULL));
+            OK(ot_plan_forward(plan, data, NULL, FEW, one, rate));
+            ASSERT_MEM_EQ(one, counts + k * FEW * E_CLASSES, sizeof one);
+            ASSERT_MEM_EQ(rate, rates + k * FEW * E_LAYERS, sizeof rate);
+            ot_chip_free(chip);
+        }
+    }
+    gain[E_LAYERS] = -1;
+    FAILS(OT_E_RANGE, "threshold of spiking layer 0 = -1", ot_fleet_set_knobs(fleet, gain, NULL));
+    ot_fleet_free(fleet);
+    ot_plan_free(plan);
+    ot_backend_close(be);
+    ot_data_free(data);
+    ot_network_free(net);
+    PASS();
+}
+
 /* --- memory --- */
 
 TEST memory_planned_is_memory_taken_and_no_more(const char *backend)
@@ -1058,6 +1129,7 @@ SUITE(test_spike)
             RUN_TESTp(adam_follows_the_golden_trajectory, net_backend(i), fast);
         }
     }
+    RUN_TEST(adam_of_the_tuner_follows_it_too);
     RUN_TEST(single_neurons_are_the_golden_ones);
     all_scans();
     all_convolutions();
@@ -1067,6 +1139,7 @@ SUITE(test_spike)
         RUN_TESTp(backends_agree_on_everything_at_once, k & 1, k >> 2, k >> 1 & 1);
     }
     RUN_TEST(threads_change_nothing);
+    RUN_TEST(a_fleet_gives_each_chip_its_own_answers);
     RUN_TEST(bad_nodes_are_one_sentence);
     RUN_TEST(networks_that_make_no_sense_are_refused);
     RUN_TEST(built_in_spiking_networks_have_their_sizes);
