@@ -92,6 +92,7 @@ def main():
     weights, images, labels, thresholds, counts, grad = load(sys.argv[1])
     z = np.load(sys.argv[1])
     TILE = len(images) // 2
+    same(name, weights, images, labels, thresholds, z)
     for label, layout in (("default", torch.contiguous_format), ("channels_last", torch.channels_last)):
         for once in (0, 1):
             net = Net(name, weights, layout)
@@ -112,7 +113,6 @@ def main():
                 with torch.no_grad():
                     return torch.cat([net.counts(x, th, once) for x, _ in batches()]).numpy()
 
-            same(name, weights, images, labels, thresholds, z)
             far = np.abs(count() - counts).max()
             off = np.abs(tune() - grad).max() / np.abs(grad).max()
             if far > 1:
