@@ -20,6 +20,9 @@ static const struct {
      ot__build_mobilenet_s},
     {"mobilenet", "MobileNet v1 for 32 x 32 images: 13 depthwise-separable blocks up to 1024 channels", 4, ot__build_mobilenet},
     {"vgg16", "VGG-16 with batch norm and one dense layer, for 32 x 32 images", 32, ot__build_vgg16},
+    {"snn-vgg9", "spiking VGG-9 of paper 002: 7 convolutions, 2 dense layers, average pooling of spikes, 25 steps", 8, ot__build_snn_vgg9},
+    {"snn-vgg9-max", "the same with max-pooling, so that every crossbar sees spikes alone", 8, ot__build_snn_vgg9_max},
+    {"snn-s", "small spiking network: five strided convolutions with batch norm, one dense layer, 6 steps", 4, ot__build_snn_s},
 };
 enum { N_MODELS = sizeof models / sizeof *models };
 
@@ -128,6 +131,34 @@ void ot__model_max_pool(ot_model *m, const char *name, int kernel)
 {
     add(m,
         &(ot_layer){.op = OT_OP_MAX_POOL, .name = name, .in = {m->at, -1}, .kh = kernel, .kw = kernel, .sh = kernel, .sw = kernel});
+}
+
+void ot__model_average_pool(ot_model *m, const char *name, int kernel)
+{
+    add(m,
+        &(ot_layer){.op = OT_OP_AVG_POOL, .name = name, .in = {m->at, -1}, .kh = kernel, .kw = kernel, .sh = kernel, .sw = kernel});
+}
+
+void ot__model_spike(ot_model *m, const char *name)
+{
+    add(m, &(ot_layer){.op = OT_OP_SPIKE, .name = name, .in = {m->at, -1}, .threshold = 1, .leak = 1});
+}
+
+void ot__model_conv_norm_spike(ot_model *m, const char *name, int out, int stride)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s.conv", name);
+    ot__model_conv(m, text, out, 3, stride, 1, 1, 0);
+    snprintf(text, sizeof text, "%s.norm", name);
+    ot__model_norm(m, text);
+    snprintf(text, sizeof text, "%s.spike", name);
+    ot__model_spike(m, text);
+}
+
+void ot__model_spiking(ot_model *m, int steps)
+{
+    if (m->st == OT_OK) m->st = ot_network_set_spiking(m->net, &(ot_spiking){.steps = steps});
+    if (m->st == OT_OK) m->st = ot_network_set_bits(m->net, 6);
 }
 
 void ot__model_global_average(ot_model *m, const char *name)

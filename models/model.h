@@ -20,6 +20,9 @@ typedef struct ot_model {
 void ot__model_conv(ot_model *m, const char *name, int out, int kernel, int stride, int pad, int groups, int with_bias);
 void ot__model_norm(ot_model *m, const char *name);
 void ot__model_relu(ot_model *m, const char *name);
+/* Integrate and fire with threshold 1, no leak, reset by subtraction. */
+void ot__model_spike(ot_model *m, const char *name);
+void ot__model_average_pool(ot_model *m, const char *name, int kernel);
 void ot__model_max_pool(ot_model *m, const char *name, int kernel);
 void ot__model_global_average(ot_model *m, const char *name);
 void ot__model_flatten(ot_model *m, const char *name);
@@ -30,6 +33,10 @@ void ot__model_add(ot_model *m, const char *name, int other);
 void ot__model_halve(ot_model *m, const char *slice_name, const char *pad_name, int from, int out);
 /* conv, norm, relu: NAME.conv, NAME.norm, NAME.relu */
 void ot__model_conv_norm_relu(ot_model *m, const char *name, int out, int kernel, int stride, int groups);
+/* conv, norm, spike */
+void ot__model_conv_norm_spike(ot_model *m, const char *name, int out, int stride);
+/* Time steps, direct coding, 6 bits a weight: a spiking network's last call. */
+void ot__model_spiking(ot_model *m, int steps);
 /* Output shape of the last layer. */
 const ot_layer *ot__model_last(const ot_model *m);
 
@@ -40,5 +47,8 @@ void ot__build_resnet20(ot_model *m);
 void ot__build_mobilenet_s(ot_model *m);
 void ot__build_mobilenet(ot_model *m);
 void ot__build_vgg16(ot_model *m);
+void ot__build_snn_vgg9(ot_model *m);
+void ot__build_snn_vgg9_max(ot_model *m);
+void ot__build_snn_s(ot_model *m);
 
 #endif

@@ -76,6 +76,10 @@ int net_bias(ot_network *net, check_rng *r, int in)
 }
 
 int net_relu(ot_network *net, int in, float clip) { return add(net, &(ot_layer){.op = OT_OP_RELU, .in = {in, -1}, .clip = clip}); }
+int net_spike(ot_network *net, int in, float threshold, float leak, ot_reset reset, float u_rst)
+{
+    return add(net, &(ot_layer){.op = OT_OP_SPIKE, .in = {in, -1}, .threshold = threshold, .leak = leak, .reset = reset, .u_rst = u_rst});
+}
 int net_add(ot_network *net, int a, int b) { return add(net, &(ot_layer){.op = OT_OP_ADD, .in = {a, b}}); }
 int net_global(ot_network *net, int in) { return add(net, &(ot_layer){.op = OT_OP_GLOBAL_AVG, .in = {in, -1}}); }
 

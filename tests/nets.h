@@ -10,6 +10,7 @@ int net_dense(ot_network *net, check_rng *r, int in, int c);
 int net_batch_norm(ot_network *net, check_rng *r, int in);
 int net_bias(ot_network *net, check_rng *r, int in);
 int net_relu(ot_network *net, int in, float clip);
+int net_spike(ot_network *net, int in, float threshold, float leak, ot_reset reset, float u_rst);
 int net_add(ot_network *net, int a, int b);
 int net_pool(ot_network *net, int in, ot_op op, int k, int stride, int pad);
 int net_global(ot_network *net, int in);

@@ -76,7 +76,7 @@ ot_status cli_read_knobs(float *gain, float *offset, const ot_network *net, cons
     void *bytes = NULL;
     size_t n_bytes = 0;
     ot_status st = ot__file_read(&bytes, &n_bytes, path, (size_t)16 << 20);
-    if (st == OT_OK) st = cli_parse_knobs(gain, offset, ot_network_relus(net), bytes, n_bytes, path);
+    if (st == OT_OK) st = cli_parse_knobs(gain, offset, ot_network_knobs(net), bytes, n_bytes, path);
     ot_free(bytes);
     return st;
 }

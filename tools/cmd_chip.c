@@ -132,7 +132,7 @@ static ot_status write_onnx(const args *a, const ot_chip *chip)
 {
     ot_network *copy = NULL;
     ot_status st = OT_OK;
-    size_t relus = (size_t)ot_network_relus(ot_chip_network(chip));
+    size_t relus = (size_t)ot_network_knobs(ot_chip_network(chip));
     float *gain = ot_alloc(relus, sizeof *gain), *offset = ot_alloc(relus, sizeof *offset);
     if (!gain || !offset) OT_FAIL_TO(done, st, OT_E_NOMEM, "knobs: no memory for %zu bytes", 2 * relus * sizeof *gain);
     if (a->knobs) OT_TRY_TO(done, st, cli_read_knobs(gain, offset, ot_chip_network(chip), a->knobs));

@@ -209,7 +209,7 @@ static void print_result(const args *a, const part *all, int64_t correct, const 
 
 static ot_status read_knobs(float **gain, float **offset, const ot_network *net, const char *path)
 {
-    size_t relus = (size_t)ot_network_relus(net);
+    size_t relus = (size_t)ot_network_knobs(net);
     *gain = ot_alloc(relus, sizeof **gain);
     *offset = ot_alloc(relus, sizeof **offset);
     if (!*gain || !*offset) OT_NOMEM("knobs", 2 * relus * sizeof **gain);

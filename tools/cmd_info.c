@@ -39,7 +39,7 @@ static const struct argp argp = {0, parse, "NET.onnx", doc, children, NULL, NULL
 
 static const char *op_name(ot_op op)
 {
-    static const char *const names[] = {"input", "conv", "dense", "batch-norm", "bias", "relu", "add", "max-pool", "avg-pool", "global-avg", "pad", "slice", "reshape"};
+    static const char *const names[] = {"input", "conv", "dense", "batch-norm", "bias", "relu", "add", "max-pool", "avg-pool", "global-avg", "pad", "slice", "reshape", "spike"};
     return (size_t)op < sizeof names / sizeof *names ? names[op] : "?";
 }
 
@@ -95,7 +95,13 @@ static void print_json(const args *a, const ot_network *net, const totals *t)
     cJSON_AddNumberToObject(o, "cells", 2.0 * t->bits * (double)t->weights);
     cJSON_AddNumberToObject(o, "macs", t->macs);
     cJSON_AddNumberToObject(o, "relus", ot_network_relus(net));
-    cJSON_AddNumberToObject(o, "knobs", 2 * ot_network_relus(net));
+    cJSON_AddNumberToObject(o, "knobs", 2 * ot_network_relus(net) + ot_network_spikes(net));
+    if (ot_network_spikes(net)) {
+        const ot_spiking *spiking = ot_network_spiking(net);
+        cJSON_AddNumberToObject(o, "spiking_layers", ot_network_spikes(net));
+        cJSON_AddNumberToObject(o, "steps", spiking->steps);
+        cJSON_AddStringToObject(o, "coding", spiking->coding == OT_CODING_RATE ? "rate" : "direct");
+    }
     cJSON_AddNumberToObject(o, "weight_bytes", (double)t->weights * sizeof(float));
     cJSON_AddNumberToObject(o, "memory_forward", (double)t->plan);
     cJSON_AddNumberToObject(o, "memory_tune", (double)t->tune);
@@ -116,6 +122,13 @@ static void print_json(const args *a, const ot_network *net, const totals *t)
         }
         if (l->relu >= 0) cJSON_AddNumberToObject(one, "relu", l->relu);
         if (l->relu >= 0 && isfinite(l->clip)) cli_json_number(one, "clip", (double)l->clip);
+        if (l->spike >= 0) {
+            static const char *const resets[] = {"subtract", "fixed", "zero"};
+            cJSON_AddNumberToObject(one, "spike", l->spike);
+            cli_json_number(one, "threshold", (double)l->threshold);
+            cli_json_number(one, "leak", (double)l->leak);
+            cJSON_AddStringToObject(one, "reset", resets[l->reset]);
+        }
         cJSON_AddItemToArray(layers, one);
     }
     cJSON *warnings = cJSON_AddArrayToObject(o, "warnings");
@@ -134,6 +147,12 @@ static void describe(const ot_layer *l, char *text, size_t n)
         if (l->sh != 1 || l->sw != 1) at += snprintf(text + at, n - (size_t)at, " stride %d,%d", l->sh, l->sw);
         if (l->pt || l->pl || l->pb || l->pr) at += snprintf(text + at, n - (size_t)at, " pads %d,%d,%d,%d", l->pt, l->pl, l->pb, l->pr);
         if (l->op == OT_OP_CONV && l->groups > 1) snprintf(text + at, n - (size_t)at, " %d groups", l->groups);
+    }
+    if (l->spike >= 0) {
+        at = snprintf(text, n, "knob %d, threshold %g", l->spike, (double)l->threshold);
+        if (l->leak < 1) at += snprintf(text + at, n - (size_t)at, ", leak %g", (double)l->leak);
+        if (l->reset == OT_RESET_FIXED) snprintf(text + at, n - (size_t)at, ", reset by %g", (double)l->u_rst);
+        if (l->reset == OT_RESET_ZERO) snprintf(text + at, n - (size_t)at, ", reset to 0");
     }
     if (l->relu >= 0) at = snprintf(text, n, "knob %d", l->relu);
     if (l->relu >= 0 && isfinite(l->clip)) snprintf(text + at, n - (size_t)at, ", clip %g", (double)l->clip);
@@ -171,7 +190,10 @@ static void print_table(const args *a, const ot_network *net, const totals *t)
     }
     printf("on the chip: %zu weights in %d layers, %.0f cells at %d bits; %.4g MACs an image\n", t->weights, ot_network_crossbars(net),
            2.0 * t->bits * (double)t->weights, t->bits, t->macs);
-    printf("knobs: %d (a gain and an offset for each of %d ReLU layers); %zu parameters in all\n", 2 * ot_network_relus(net), ot_network_relus(net),
+    if (ot_network_spikes(net))
+        printf("knobs: %d (a threshold for each spiking layer); %zu parameters in all; %d time steps, %s\n", ot_network_spikes(net), ot_network_parameters(net),
+               ot_network_spiking(net)->steps, ot_network_spiking(net)->coding == OT_CODING_RATE ? "input spikes drawn at random" : "the image as a constant current");
+    else printf("knobs: %d (a gain and an offset for each of %d ReLU layers); %zu parameters in all\n", 2 * ot_network_relus(net), ot_network_relus(net),
            ot_network_parameters(net));
     printf("memory: weights %.2f MiB; a plan of 128 images %.1f MiB, with tuning %.1f MiB\n", (double)t->weights * 4 / 1048576, (double)t->plan / 1048576,
            (double)t->tune / 1048576);

@@ -21,6 +21,15 @@
  * - src and dst are as forward left them when backward runs; `g` may be overwritten.
  * - An image's result does not depend on the images beside it (but for batch statistics).
  *
+ * Spiking networks.  Behind the first spiking layer (with rate coding: everywhere) a tensor holds T frames an image, image after image, step
+ * after step, and every step but SPIKE takes them as so many images: `tile` and `n` count frames.  SPIKE integrates (network.h): its
+ * `tile` and `n` count frames of dst, which are T an image; src may be still.  Its knob is the threshold, in `gain`; taps are one an
+ * image, means over neurons and time.  dst is 0 or 1.  Backward recomputes the membranes from src: nothing is saved between; k[t] =
+ * dL/dS[t] times the surrogate, and with R[t] whether it fired at t - 1 (held fixed)
+ *     g[t] = k[t] + leak g[t+1] (ZERO: leak (1 - R[t+1]) g[t+1])     dL/dI[t] = g[t]     dL/dTh = sum of -k[t] (SUBTRACT: - g[t] R[t])
+ * A still src gets the sum over t.  In such plans src and dst are there when backward runs only where it needs them: SPIKE src, MAX_POOL
+ * both, and in training all.
+ *
  * A backend with a `many` table (cuda) takes plans of several chips (opt->chips): a tensor then holds one tile a chip, each rounded up to
  * 64 bytes, except tensor 0, the images, which all chips share.  Knobs, taps and gradients of such plans stay in the backend's memory. */
 #ifndef OT_BACKEND_H
@@ -35,6 +44,7 @@ typedef enum ot_step_kind {
     OT_STEP_RELU,           /* T-ReLU alone */
     OT_STEP_MAX_POOL, OT_STEP_AVG_POOL, OT_STEP_GLOBAL_AVG,
     OT_STEP_PAD, OT_STEP_SLICE, OT_STEP_RESHAPE,
+    OT_STEP_SPIKE,          /* integrate and fire over all time steps */
 } ot_step_kind;
 
 typedef struct ot_shape { int c, h, w; } ot_shape;
@@ -47,6 +57,10 @@ typedef struct ot_step {
     ot_shape        in, out;
     int             src, res, dst; /* tensor numbers of the plan; res = -1: nothing is added */
     int             batch;         /* AFFINE: use the minibatch's statistics (training) */
+    /* spiking networks */
+    int             steps;         /* frames of dst an image: T, or 1 */
+    int             still;         /* SPIKE: src has one frame an image, the same at every step, else T */
+    int             events;        /* src is spikes or came from spikes without a crossbar between (averages, moves): mostly zeros */
 } ot_step;
 
 /* What a forward pass of a step is told besides its tensors. */

@@ -147,6 +147,7 @@ static ot_status open_kind(ot__cpu_op *op, const ot_plan_options *opt)
         op->window = (ot__cpu_window){.kh = l->kh, .kw = l->kw, .sh = l->sh, .sw = l->sw, .pt = l->pt, .pl = l->pl, .pb = l->pb, .pr = l->pr, .count_pad = l->count_pad};
         break;
     case OT_STEP_AFFINE: if (op->step.batch) return ot__cpu_norm_open(op); break;
+    case OT_STEP_SPIKE: ot__cpu_spike_open(op, opt); break;
     case OT_STEP_ADD: case OT_STEP_RELU: break;
     }
     return OT_OK;
@@ -223,14 +224,19 @@ static ot_status cpu_forward(void *ctx, void *p, const void *src, const void *re
     case OT_STEP_MAX_POOL: loops->max_pool(op->in, op->out, &op->window, src, dst, run->n); break;
     case OT_STEP_AVG_POOL: case OT_STEP_GLOBAL_AVG: loops->avg_pool(op->in, op->out, &op->window, src, dst, run->n); break;
     case OT_STEP_PAD: case OT_STEP_SLICE: case OT_STEP_RESHAPE: ot__cpu_move(op, src, dst, run->n); break;
+    case OT_STEP_SPIKE: ot__cpu_spike_forward(op, src, dst, run); break;
     }
     if (run->tap) {
         double mean[OT_BLOCK];
-        double count = (double)op->out.c * op->out.h * op->out.w;
+        int frames = s->kind == OT_STEP_SPIKE ? s->steps : 1;    /* a tap is the mean of */
+        double sum = 0.0, count = (double)op->out.c * op->out.h * op->out.w * frames;
         for (int i = 0; i < run->n; i += OT_BLOCK) {
             int m = run->n - i < OT_BLOCK ? run->n - i : OT_BLOCK;
             loops->image_sums(op->out, (const float *)dst + (size_t)i * op->out.image, m, mean);
-            for (int j = 0; j < m; j++) run->tap[i + j] = (float)(mean[j] / count);
+            for (int j = 0; j < m; j++) {
+                sum = (i + j) % frames ? sum + mean[j] : mean[j];
+                if ((i + j) % frames == frames - 1) run->tap[(i + j) / frames] = (float)(sum / count);
+            }
         }
     }
     return OT_OK;
@@ -283,6 +289,7 @@ static ot_status cpu_backward(void *ctx, void *p, const void *src, const void *d
     case OT_STEP_MAX_POOL: if (dsrc) in_loops->max_pool_back(op->in, op->out, &op->window, src, dst, g, dsrc, back->n); break;
     case OT_STEP_AVG_POOL: case OT_STEP_GLOBAL_AVG: if (dsrc) in_loops->avg_pool_back(op->in, op->out, &op->window, g, dsrc, back->n); break;
     case OT_STEP_PAD: case OT_STEP_SLICE: case OT_STEP_RESHAPE: if (dsrc) ot__cpu_move_back(op, g, dsrc, back->add_src, back->n); break;
+    case OT_STEP_SPIKE: ot__cpu_spike_backward(op, src, g, dsrc, scratch, back); break;
     }
     return OT_OK;
 }

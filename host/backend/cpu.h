@@ -54,6 +54,22 @@ typedef struct ot__cpu_window {      /* pooling: windows in input coordinates, c
     int kh, kw, sh, sw, pt, pl, pb, pr, count_pad;
 } ot__cpu_window;
 
+typedef struct ot__cpu_spike {       /* a spiking layer */
+    int          steps, still, strip;    /* strip: neurons that go back through time together */
+    float        threshold, leak, loss;  /* loss: what a spike takes */
+    ot_reset     reset;
+    ot_surrogate surrogate;
+    float        sharpness;
+} ot__cpu_spike;
+
+typedef struct ot__cpu_event {       /* a convolution done event by event */
+    ot__cpu_view in, out;
+    int          kh, kw, sh, sw, pt, pl;
+    size_t       channels, kernel_row;   /* output channels with padding; weights of one row of the kernel */
+    float       *weight;                 /* (kh, in, kw, channels); NULL: this step has none */
+    size_t       most, starts, scratch;  /* room for events and for where pixels begin, in scratch: offsets, starts, values; its bytes */
+} ot__cpu_event;
+
 typedef struct ot__cpu_loops {
     int lanes;
     void (*conv)(const ot__cpu_conv *c, const float *src, const float *res, float *dst, int add, int n, const ot__cpu_post *post, float *frame);
@@ -72,6 +88,12 @@ typedef struct ot__cpu_loops {
     void (*image_sums)(ot__cpu_view v, const float *x, int n, double *sum);                  /* (n) */
     /* dst = g * a + x * k + c, per channel: backward of batch norm with the minibatch's statistics */
     void (*combine)(ot__cpu_view v, float *dst, const float *g, const float *x, const float *a, const float *k, const float *c, int add, int n);
+    /* dst: T frames an image; src, dsrc as many, or one (still).  Backward gives dL/d(threshold); m: (T, strip) room. */
+    void (*spike)(ot__cpu_view v, const ot__cpu_spike *p, const float *src, float *dst, int images);
+    double (*spike_back)(ot__cpu_view v, const ot__cpu_spike *p, const float *src, const float *g, float *dsrc, int add, int images, float *m);
+    /* one frame; shift: per channel */
+    void (*event_conv)(const ot__cpu_event *e, const float *src, const float *res, float *dst, const float *shift, void *scratch);
+    int64_t (*not_zero)(ot__cpu_view v, const float *src);
 } ot__cpu_loops;
 
 extern const ot__cpu_loops ot__cpu_loops_1, ot__cpu_loops_4, ot__cpu_loops_8, ot__cpu_loops_16;
@@ -111,6 +133,13 @@ typedef struct ot__cpu_op {
     int64_t       *from;
     /* pools */
     ot__cpu_window window;
+    /* SPIKE */
+    ot__cpu_spike  spike;
+    /* CONV of spikes */
+    ot__cpu_event  event;
+    ot__dnnl_conv *dnnl_image;               /* as dnnl, forward only, the T frames of an image at a time */
+    int            winograd_image;
+    size_t         image_scratch;
     size_t         bytes, scratch;
 } ot__cpu_op;
 
@@ -131,6 +160,14 @@ size_t    ot__cpu_frame_bytes(const ot__cpu_conv *c);
 ot_status ot__cpu_move_open(ot__cpu_op *op);
 void      ot__cpu_move(const ot__cpu_op *op, const float *src, float *dst, int n);
 void      ot__cpu_move_back(const ot__cpu_op *op, const float *g, float *dsrc, int add, int n);
+/* cpu_spike.c */
+void      ot__cpu_spike_open(ot__cpu_op *op, const ot_plan_options *opt);
+void      ot__cpu_spike_forward(const ot__cpu_op *op, const float *src, float *dst, const ot_step_run *run);
+void      ot__cpu_spike_backward(const ot__cpu_op *op, const float *src, const float *g, float *dsrc, float *scratch, const ot_step_back *back);
+/* cpu_event.c */
+ot_status ot__cpu_event_open(ot__cpu_op *op);              /* op->event.weight stays NULL where it is nothing for events */
+void      ot__cpu_event_load(ot__cpu_op *op, const float *weight, const float *scale);
+ot_status ot__cpu_event_forward(ot__cpu_op *op, const float *src, const float *res, float *dst, float *scratch, int n, const ot__cpu_post *post);
 /* cpu_norm.c */
 ot_status ot__cpu_norm_open(ot__cpu_op *op);
 void      ot__cpu_norm_close(ot__cpu_op *op);

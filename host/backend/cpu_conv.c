@@ -32,6 +32,8 @@ static size_t weight_floats(const ot__cpu_conv *c) { return c->weight_out * (siz
 
 /* ---- who does it ---- */
 
+enum { FEW_FRAMES = 16 };            /* fewer at a time are not enough for oneDNN's Winograd */
+
 /* Decided by the step and the tile alone.  From measurements on AVX-512 (docs/backends.md): our loops are as fast as oneDNN's direct
  * convolution, but where many weights meet few pixels; Winograd is up to three times faster from 32 channels on, for whole tiles. */
 static int wants_winograd(const ot__cpu_op *op, ot_conv_choice how)
@@ -55,14 +57,28 @@ static int wants_gemm(const ot__cpu_op *op)
     return op->cpu->dnnl && op->step.kind == OT_STEP_DENSE && (double)op->in.c * op->out.c >= 256 * 1024;
 }
 
+/* Frames of spikes: oneDNN does an image at a time where it does them densely, if that is enough for it; else our loops do. */
+static ot_status ask_image(ot__cpu_op *op, int winograd)
+{
+    const ot_layer *l = op->step.layer;
+    ot__dnnl_shape  s = {op->step.steps, op->in.c, op->in.h, op->in.w, op->out.c, op->out.h, op->out.w, l->kh, l->kw, l->sh, l->sw, l->pt, l->pl, l->pb, l->pr};
+    if (op->step.steps < FEW_FRAMES) return OT_OK;
+    ot_status st = ot__dnnl_conv_open(&op->dnnl_image, op->cpu->dnnl, &s, winograd, 0, &op->bytes, &op->image_scratch);
+    op->winograd_image = st == OT_OK && winograd;
+    if (st == OT_OK) op->algorithm = winograd ? "events or winograd" : "events or direct, oneDNN";
+    return st == OT_E_UNSUPPORTED ? OT_OK : st;
+}
+
 /* oneDNN where it has this shape on this processor; op->dnnl stays NULL where it has not. */
 static ot_status ask_dnnl(ot__cpu_op *op, int winograd)
 {
     const ot_layer *l = op->step.layer;
     op->chunk = winograd && op->tile % 64 == 0 ? 64 : op->tile;
+    if (op->event.weight) OT_TRY(ask_image(op, winograd));
+    if (op->event.weight && op->use == OT_PLAN_FORWARD) return OT_OK;
     ot__dnnl_shape s = {op->chunk, op->in.c, op->in.h, op->in.w, op->out.c, op->out.h, op->out.w, l->kh, l->kw, l->sh, l->sw, l->pt, l->pl, l->pb, l->pr};
     ot_status st = ot__dnnl_conv_open(&op->dnnl, op->cpu->dnnl, &s, winograd, op->use != OT_PLAN_FORWARD, &op->bytes, &op->dnnl_scratch);
-    if (st == OT_OK) op->algorithm = winograd ? "winograd" : "direct, oneDNN";
+    if (st == OT_OK && !op->event.weight) op->algorithm = winograd ? "winograd" : "direct, oneDNN";
     return st == OT_E_UNSUPPORTED ? OT_OK : st;
 }
 
@@ -82,11 +98,12 @@ ot_status ot__cpu_conv_open(ot__cpu_op *op, const ot_plan_options *opt)
     int back = op->use != OT_PLAN_FORWARD;
     OT_TRY(ot__cpu_conv_plan(&op->forward, back ? &op->back : NULL, &op->step, op->in, op->out, &op->bytes));
     OT_TRY(floats(&op->weight_scale, (size_t)op->out.c, &op->bytes));
-    op->algorithm = op->forward.depthwise ? "depthwise" : "direct";
+    OT_TRY(ot__cpu_event_open(op));
+    op->algorithm = op->forward.depthwise ? "depthwise" : op->event.weight ? "events or direct" : "direct";
     if (wants_winograd(op, opt->conv)) OT_TRY(ask_dnnl(op, 1));
-    if (!op->dnnl && wants_dnnl_direct(op)) OT_TRY(ask_dnnl(op, 0));
+    if (!op->dnnl && !op->dnnl_image && wants_dnnl_direct(op)) OT_TRY(ask_dnnl(op, 0));
+    if (op->dnnl || op->dnnl_image) OT_TRY(floats(&op->plain, (size_t)op->out.c * (size_t)inputs_of(op) * (size_t)taps_of(op), &op->bytes));
     if (op->dnnl) {
-        OT_TRY(floats(&op->plain, (size_t)op->out.c * (size_t)inputs_of(op) * (size_t)taps_of(op), &op->bytes));
         op->dnnl_scratch = (op->dnnl_scratch + 63) / 64 * 64;
         op->scratch = op->dnnl_scratch + (back ? (size_t)op->chunk * op->in.image * sizeof(float) : 0);
     } else if (wants_gemm(op)) {
@@ -95,10 +112,14 @@ ot_status ot__cpu_conv_open(ot__cpu_op *op, const ot_plan_options *opt)
         if (back) OT_TRY(floats(&op->gemm_back, op->in.image * op->out.image, &op->bytes));
         op->scratch = back ? (size_t)op->tile * op->in.image * sizeof(float) : 0;
     } else {
-        OT_TRY(ot__cpu_conv_take(&op->forward, &op->bytes));
         if (back) OT_TRY(ot__cpu_conv_take(&op->back, &op->bytes));
-        op->scratch = most(ot__cpu_frame_bytes(&op->forward), ot__cpu_frame_bytes(&op->back));
+        op->scratch = ot__cpu_frame_bytes(&op->back);
     }
+    if (!op->gemm && !op->dnnl_image && (!op->dnnl || op->event.weight)) {          /* our loops go forward */
+        OT_TRY(ot__cpu_conv_take(&op->forward, &op->bytes));
+        op->scratch = most(op->scratch, ot__cpu_frame_bytes(&op->forward));
+    }
+    op->scratch = most(op->scratch, most(op->image_scratch, op->event.scratch));
     if (op->use == OT_PLAN_TRAIN) op->scratch = most(op->scratch, ot__cpu_frame_bytes(&op->forward) + weight_floats(&op->forward) * sizeof(float));
     return OT_OK;
 }
@@ -112,29 +133,32 @@ void ot__cpu_conv_close(ot__cpu_op *op)
     ot_free(op->gemm);
     ot_free(op->gemm_back);
     if (op->dnnl) ot__dnnl_conv_close(op->dnnl);
+    if (op->dnnl_image) ot__dnnl_conv_close(op->dnnl_image);
+    ot_free(op->event.weight);
 }
 
 ot_status ot__cpu_conv_load(ot__cpu_op *op, const float *weight, const float *scale)
 {
     int taps = taps_of(op), inputs = inputs_of(op);
     float *plain = op->plain;
+    ot__cpu_event_load(op, weight, scale);
     for (int o = 0; o < op->out.c; o++) {
         op->weight_scale[o] = scale ? scale[o] : 1.0f;
         for (int i = 0; i < inputs; i++)
             for (int t = 0; t < taps; t++) {
                 float w = *weight++ * op->weight_scale[o];
-                if (plain) {
-                    *plain++ = w;
-                } else if (op->gemm) {
+                if (plain) *plain++ = w;
+                if (op->gemm) {
                     op->gemm[(size_t)i * op->out.image + (size_t)o] = w;
                     if (op->gemm_back) op->gemm_back[(size_t)o * op->in.image + (size_t)i] = w;
                 } else {
                     place at = place_of(op, o, i, t);
-                    op->forward.weight[at.forward] = w;
+                    if (op->forward.weight) op->forward.weight[at.forward] = w;
                     if (op->back.weight) op->back.weight[at.back] = w;
                 }
             }
     }
+    if (op->dnnl_image) OT_TRY(ot__dnnl_conv_load(op->dnnl_image, op->plain));
     return op->dnnl ? ot__dnnl_conv_load(op->dnnl, op->plain) : OT_OK;
 }
 
@@ -148,6 +172,7 @@ ot_status ot__cpu_conv_forward(ot__cpu_op *op, const float *src, const float *re
         loops->post(op->out, dst, dst, res, n, post);
         return OT_OK;
     }
+    if (op->event.weight) return ot__cpu_event_forward(op, src, res, dst, scratch, n, post);
     if (!op->dnnl) {
         loops->conv(&op->forward, src, res, dst, 0, n, post, scratch);
         return OT_OK;

@@ -254,8 +254,12 @@ static void avg_pool_back(ot__cpu_view s, ot__cpu_view d, const ot__cpu_window *
     }
 }
 
+#include "backend/cpu_loops_spike.h"
+#include "backend/cpu_loops_event.h"
+
 const ot__cpu_loops OT_LOOPS = {
     .lanes = OT_LANES, .conv = conv, .conv_weights = conv_weights, .post = post, .mask = mask_back, .scale = scale,
     .max_pool = max_pool, .max_pool_back = max_pool_back, .avg_pool = avg_pool, .avg_pool_back = avg_pool_back,
     .channel_sums = channel_sums, .image_sums = image_sums, .combine = combine,
+    .spike = spike, .spike_back = spike_back, .event_conv = event_conv, .not_zero = not_zero,
 };

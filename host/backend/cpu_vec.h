@@ -46,6 +46,18 @@ FORCE_INLINE vec SPLAT(float s) { return (vec){0} + s; }
 #define INSIDE(G, Y, TOP) ((vec)((mask)(G) & ~((Y) <= (vec){0}) & ~((Y) >= (TOP))))
 #endif
 
+/* X where A > B, else 0; X where not A > B (NaN counts as not), else 0. */
+#if OT_LANES == 16
+#define WHERE_GT(A, B, X)     ((vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)(A), (__m512)(B), _CMP_GT_OQ), (__m512)(X)))
+#define WHERE_NOT_GT(A, B, X) ((vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)(A), (__m512)(B), _CMP_NGT_UQ), (__m512)(X)))
+#elif OT_LANES == 1
+#define WHERE_GT(A, B, X)     ((A) > (B) ? (X) : 0.0f)
+#define WHERE_NOT_GT(A, B, X) ((A) > (B) ? 0.0f : (X))
+#else
+#define WHERE_GT(A, B, X)     ((vec)((mask)(X) & ((A) > (B))))
+#define WHERE_NOT_GT(A, B, X) ((vec)((mask)(X) & ~((A) > (B))))
+#endif
+
 /* sum[lane] += v[lane], in double */
 FORCE_INLINE void spill(double *sum, const vec *v)
 {

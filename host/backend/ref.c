@@ -64,7 +64,7 @@ static void step_close(void *ctx, void *op)
 static ot_status step_open(void *ctx, void **out, const ot_step *step, int tile, const ot_plan_options *opt, size_t *op_bytes,
                            size_t *scratch_bytes)
 {
-    (void)ctx, (void)tile, (void)opt;
+    (void)ctx, (void)tile;
     size_t weights = ot_layer_weights(step->layer), c = (size_t)step->out.c;
     int    crossbar = step->kind == OT_STEP_CONV || step->kind == OT_STEP_DENSE;
     size_t doubles = step->batch ? 3 * c : 0, floats = (crossbar ? weights + c : 0) + (step->affine ? 2 * c : 0);
@@ -72,6 +72,8 @@ static ot_status step_open(void *ctx, void **out, const ot_step *step, int tile,
     ot__ref_op *op = ot_alloc(1, bytes);
     if (!op) OT_FAIL(OT_E_NOMEM, "layer '%s': no memory for %zu bytes", step->layer->name, bytes);
     op->step = *step;
+    op->surrogate = opt->surrogate;
+    op->sharpness = ot__ref_sharpness(opt);
     double *d = (double *)(op + 1);
     float  *f = (float *)(d + doubles);
     if (step->batch) op->mean = d, op->var = d + c, op->inverse = d + 2 * c;
@@ -133,6 +135,7 @@ static ot_status forward(void *ctx, void *vop, const void *vsrc, const void *vre
         else scale_channels(op, src, dst, run->n, 1);
         break;
     case OT_STEP_ADD: case OT_STEP_RELU: memcpy(dst, src, all * sizeof *dst); break;
+    case OT_STEP_SPIKE: ot__ref_spike(s, (double)run->gain, src, dst, run->n); break;
     default: ot__ref_window(s, src, dst, run->n);
     }
     if (s->res >= 0)
@@ -145,10 +148,11 @@ static ot_status forward(void *ctx, void *vop, const void *vsrc, const void *vre
             dst[e] = v >= clip ? clip : v;
         }
     }
-    for (size_t k = 0; run->tap && k < (size_t)run->n; k++) {
+    const size_t each = size * (size_t)(s->kind == OT_STEP_SPIKE ? s->steps : 1);          /* what a tap is the mean of */
+    for (size_t k = 0; run->tap && k < all / each; k++) {
         double sum = 0.0;
-        for (size_t e = 0; e < size; e++) sum += dst[k * size + e];
-        run->tap[k] = (float)(sum / (double)size);
+        for (size_t e = 0; e < each; e++) sum += dst[k * each + e];
+        run->tap[k] = (float)(sum / (double)each);
     }
     return OT_OK;
 }
@@ -192,7 +196,7 @@ static ot_status backward(void *ctx, void *vop, const void *vsrc, const void *vd
     const ot_step    *s = &op->step;
     const double     *src = vsrc;
     double           *g = vg, *dsrc = vdsrc, *dres = vdres;
-    const size_t      in = ot__ref_size(s->in) * (size_t)back->n, out = ot__ref_size(s->out) * (size_t)back->n;
+    const size_t      in = ot__ref_size(s->in) * (size_t)(s->still ? back->n / s->steps : back->n), out = ot__ref_size(s->out) * (size_t)back->n;
     if (dsrc && !back->add_src) memset(dsrc, 0, in * sizeof *dsrc);
     if (s->relu) relu_back(s, vdst, g, back);
     if (dres && dres != dsrc) {                          /* before scaling; adding x to itself comes below */
@@ -219,6 +223,11 @@ static ot_status backward(void *ctx, void *vop, const void *vsrc, const void *vd
         if (dsrc) add_to(dsrc, g, out);
         if (dsrc && dres == dsrc) add_to(dres, g, out);
         break;
+    case OT_STEP_SPIKE: {
+        const double threshold = ot__ref_spike_back(op, (double)back->gain, src, g, dsrc, back->n);
+        if (back->grad_gain) *back->grad_gain = threshold, *back->grad_offset = 0.0;
+        break;
+    }
     default:
         if (dsrc) ot__ref_window_data(s, src, g, dsrc, back->n);
     }

@@ -13,6 +13,8 @@ typedef struct ot__ref_op {
     float  *weight, *bias;                 /* bias NULL: none */
     float  *scale, *shift;                 /* (c); with `batch` gamma and beta */
     double *mean, *var, *inverse;          /* `batch`: of the last forward; var biased, inverse = 1 / sqrt(var + eps) */
+    ot_surrogate surrogate;                /* SPIKE */
+    double  sharpness;
     int     loaded_bias, count;            /* whether step_load gave a bias; images x pixels of the last forward */
 } ot__ref_op;
 
@@ -24,6 +26,11 @@ void ot__ref_conv_weights(const ot__ref_op *op, const double *src, const double 
 
 void ot__ref_window(const ot_step *s, const double *src, double *dst, int n);                        /* pools, pad, slice, reshape */
 void ot__ref_window_data(const ot_step *s, const double *src, const double *g, double *dsrc, int n);
+
+/* dst, g: n frames; src, dsrc as many, or one an image.  Backward gives dL/d(threshold). */
+double ot__ref_sharpness(const ot_plan_options *opt);
+void   ot__ref_spike(const ot_step *s, double threshold, const double *src, double *dst, int n);
+double ot__ref_spike_back(const ot__ref_op *op, double threshold, const double *src, const double *g, double *dsrc, int n);
 
 void ot__ref_batch_norm(ot__ref_op *op, const double *src, double *dst, int n);
 void ot__ref_batch_norm_back(const ot__ref_op *op, const double *src, const double *g, double *dsrc, int n, float *grad_gamma,

@@ -11,7 +11,8 @@ struct ot_network {
     char     *name;
     int       n, room;               /* layers */
     ot_layer *layers;
-    int       n_crossbars, n_relus;
+    int       n_crossbars, n_relus, n_spikes;
+    ot_spiking spiking;
     float    *mean, *std;            /* (c) of the input */
     int       bits;
     char    **class_names;
@@ -22,6 +23,11 @@ struct ot_network {
 
 /* Works out l->c, h, w from what it reads (a, b: outputs of in[0], in[1]) and checks all settings. */
 ot_status ot__layer_shape(ot_layer *l, const ot_layer *a, const ot_layer *b);
+/* Spiking layers in ONNX files: nodes IF, version 1 of this domain; words of attribute `reset` and metadata `coding`. */
+#define OT_ONNX_DOMAIN "ohmtrim"
+extern const char *const ot__reset_names[3], *const ot__coding_names[2];
+/* Settings of a spiking layer that is to be added. */
+ot_status ot__spike_check(const ot_network *net, const ot_layer *l);
 /* Keeps a sentence for ot_network_warning; silently full after OT_MAX_WARNINGS. */
 ot_status ot__network_warn(ot_network *net, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

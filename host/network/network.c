@@ -22,7 +22,7 @@ ot_status ot_network_new(ot_network **out, const char *name, int c, int h, int w
     }
     net->room = 16;
     net->n = 1;
-    net->layers[0] = (ot_layer){.op = OT_OP_INPUT, .name = net->layers[0].name, .in = {-1, -1}, .c = c, .h = h, .w = w, .crossbar = -1, .relu = -1};
+    net->layers[0] = (ot_layer){.op = OT_OP_INPUT, .name = net->layers[0].name, .in = {-1, -1}, .c = c, .h = h, .w = w, .crossbar = -1, .relu = -1, .spike = -1};
     for (int i = 0; i < c; i++) net->std[i] = 1;
     *out = net;
     return OT_OK;
@@ -130,6 +130,11 @@ ot_status ot_network_add(ot_network *net, const ot_layer *desc, int *index)
     int crossbar = l->op == OT_OP_CONV || l->op == OT_OP_DENSE;
     l->crossbar = crossbar ? net->n_crossbars : -1;
     l->relu = l->op == OT_OP_RELU ? net->n_relus : -1;
+    l->spike = l->op == OT_OP_SPIKE ? net->n_spikes : -1;
+    l->timed = l->op == OT_OP_SPIKE || a->timed || (two && net->layers[l->in[1]].timed);
+    if (l->op == OT_OP_RELU && net->n_spikes)
+        OT_FAIL(OT_E_UNSUPPORTED, "layer '%s': a ReLU in a spiking network, want one kind or the other", l->name);
+    if (l->op == OT_OP_SPIKE) OT_TRY(ot__spike_check(net, l));
     if (l->op == OT_OP_RELU && !(l->clip > 0)) OT_FAIL(OT_E_DATA, "layer '%s': clip = %g, want a positive number", l->name, (double)l->clip);
     if (crossbar && ot_layer_weights(l) > OT_MAX_ELEMENTS)
         OT_FAIL(OT_E_SHAPE, "layer '%s': %zu weights, want at most %d", l->name, ot_layer_weights(l), OT_MAX_ELEMENTS);
@@ -141,6 +146,7 @@ ot_status ot_network_add(ot_network *net, const ot_layer *desc, int *index)
     }
     net->n_crossbars += crossbar;
     net->n_relus += l->op == OT_OP_RELU;
+    net->n_spikes += l->op == OT_OP_SPIKE;
     if (index) *index = net->n;
     net->n++;
     return OT_OK;
@@ -155,6 +161,7 @@ ot_status ot_network_copy(ot_network **out, const ot_network *from)
     for (int i = 1; i < from->n; i++) OT_TRY_TO(fail, st, ot_network_add(net, &from->layers[i], NULL));
     OT_TRY_TO(fail, st, ot_network_set_normalisation(net, from->mean, from->std));
     net->bits = from->bits;
+    net->spiking = from->spiking;
     if (from->n_class_names && !(net->class_names = ot_alloc((size_t)from->n_class_names, sizeof(char *))))
         OT_FAIL_TO(fail, st, OT_E_NOMEM, "%s: no memory for class names", from->name);
     for (; net->n_class_names < from->n_class_names; net->n_class_names++)

@@ -27,7 +27,7 @@ typedef struct onnx_value {
 typedef struct onnx_reader {
     const char  *path, *dir;     /* for sentences; where external data may lie, or NULL */
     Onnx__GraphProto *graph;
-    int64_t      opset;
+    int64_t      opset, own_opset;   /* ONNX's, ohmtrim's (0: not imported) */
     ot_network  *net;
     onnx_value  *values;
     int          n_values, room;

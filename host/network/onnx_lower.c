@@ -402,10 +402,30 @@ static ot_status lower_slice(onnx_reader *r, const Onnx__NodeProto *node)
     return add(r, node, &l, 4);
 }
 
+/* ohmtrim::IF */
+static ot_status lower_spike(onnx_reader *r, const Onnx__NodeProto *node)
+{
+    const onnx_value *x;
+    OT_TRY(input_layer(r, node, 0, &x));
+    if (node->n_input != 1 || node->n_output != 1) NODE_FAIL(OT_E_FORMAT, "%zu inputs and %zu outputs, want 1 and 1", node->n_input, node->n_output);
+    const Onnx__AttributeProto *reset = onnx__attribute(node, "reset");
+    ot_layer l = {.op = OT_OP_SPIKE, .in = {x->layer, -1}, .threshold = onnx__float(node, "threshold", NAN), .leak = onnx__float(node, "leak", 1)};
+    if (isnan(l.threshold)) NODE_FAIL(OT_E_FORMAT, "no threshold, want attribute 'threshold', a float above 0");
+    if (reset && reset->has_s) {
+        int k = 0;
+        while (k < 3 && (strlen(ot__reset_names[k]) != reset->s.len || memcmp(ot__reset_names[k], reset->s.data, reset->s.len))) k++;
+        if (k == 3) NODE_FAIL(OT_E_FORMAT, "reset '%.*s', want subtract, fixed or zero", (int)(reset->s.len < 40 ? reset->s.len : 40), (const char *)reset->s.data);
+        l.reset = (ot_reset)k;
+    }
+    if (l.reset == OT_RESET_FIXED) l.u_rst = onnx__float(node, "u_rst", NAN);
+    return add(r, node, &l, x->rank);
+}
+
 ot_status onnx__lower(onnx_reader *r, const Onnx__NodeProto *node)
 {
     const char *op = node->op_type;
     const onnx_value *x;
+    if (node->domain && !strcmp(node->domain, OT_ONNX_DOMAIN)) return lower_spike(r, node);
     if (!strcmp(op, "Conv")) return lower_conv(r, node);
     if (!strcmp(op, "Gemm")) return lower_dense(r, node, 1);
     if (!strcmp(op, "MatMul")) return lower_dense(r, node, 0);

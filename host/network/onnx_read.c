@@ -6,6 +6,7 @@
 #include "onnx_wire.h"
 #include "base/file.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ static ot_status find_opset(onnx_reader *r, const Onnx__ModelProto *m)
     for (size_t i = 0; i < m->n_opset_import; i++) {
         const char *domain = m->opset_import[i]->domain;
         if (!domain || !*domain || !strcmp(domain, "ai.onnx")) r->opset = m->opset_import[i]->version;
+        else if (!strcmp(domain, OT_ONNX_DOMAIN)) r->own_opset = m->opset_import[i]->version;
     }
     if (r->opset < OLDEST_OPSET || r->opset > NEWEST_OPSET)
         OT_FAIL(OT_E_UNSUPPORTED, "%s: opset %lld, want %d..%d", r->path, (long long)r->opset, OLDEST_OPSET, NEWEST_OPSET);
@@ -58,8 +60,12 @@ static ot_status check_messages(onnx_reader *r)
             if (!n->input[k]) OT_FAIL(OT_E_FORMAT, "%s: node %zu has an input without a name", r->path, i);
         for (size_t k = 0; k < n->n_output; k++)
             if (!n->output[k]) OT_FAIL(OT_E_FORMAT, "%s: node %zu has an output without a name", r->path, i);
-        if (n->domain && *n->domain && strcmp(n->domain, "ai.onnx"))
-            OT_FAIL(OT_E_UNSUPPORTED, "%s: node '%s' is '%s' of domain '%s', want ONNX's own operators", r->path, n->name ? n->name : n->output[0], n->op_type, n->domain);
+        int own = n->domain && !strcmp(n->domain, OT_ONNX_DOMAIN);
+        if (own && (strcmp(n->op_type, "IF") || r->own_opset != 1))
+            OT_FAIL(OT_E_UNSUPPORTED, "%s: node '%s' is '%s' of domain '%s', version %lld, want IF of version 1", r->path, n->name ? n->name : n->output[0], n->op_type,
+                    OT_ONNX_DOMAIN, (long long)r->own_opset);
+        if (!own && n->domain && *n->domain && strcmp(n->domain, "ai.onnx"))
+            OT_FAIL(OT_E_UNSUPPORTED, "%s: node '%s' is '%s' of domain '%s', want ONNX's own operators or ohmtrim::IF", r->path, n->name ? n->name : n->output[0], n->op_type, n->domain);
     }
     return OT_OK;
 }
@@ -156,6 +162,58 @@ static ot_status numbers(onnx_reader *r, const char *key, const char *text, floa
     return OT_OK;
 }
 
+static ot_status whole_number(onnx_reader *r, const char *key, const char *text, unsigned long long most, unsigned long long *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || errno || *out > most)
+        OT_FAIL(OT_E_FORMAT, "%s: metadata %s = '%.40s', want a whole number of at most %llu", r->path, key, text, most);
+    return OT_OK;
+}
+
+/* steps, coding, spike_seed; *done says whether it was one of them. */
+static ot_status read_spiking(onnx_reader *r, const char *key, const char *value, int *done)
+{
+    ot_spiking *s = &r->net->spiking;
+    unsigned long long n = 0;
+    *done = 1;
+    if (!strcmp(key, "ohmtrim.steps")) {
+        OT_TRY(whole_number(r, key, value, OT_MAX_STEPS, &n));
+        if (n < 1) OT_FAIL(OT_E_FORMAT, "%s: metadata %s = '%.40s', want 1..%d", r->path, key, value, OT_MAX_STEPS);
+        s->steps = (int)n;
+    } else if (!strcmp(key, "ohmtrim.coding")) {
+        int rate = !strcmp(value, ot__coding_names[OT_CODING_RATE]);
+        if (!rate && strcmp(value, ot__coding_names[OT_CODING_DIRECT])) OT_FAIL(OT_E_FORMAT, "%s: metadata %s = '%.40s', want direct or rate", r->path, key, value);
+        s->coding = rate ? OT_CODING_RATE : OT_CODING_DIRECT;
+    } else if (!strcmp(key, "ohmtrim.spike_seed")) {
+        OT_TRY(whole_number(r, key, value, UINT64_MAX, &n));
+        s->seed = n;
+    } else {
+        *done = 0;
+    }
+    return OT_OK;
+}
+
+/* What a spiking network must have; time steps may still be given by whoever opens it. */
+static ot_status check_spiking(onnx_reader *r)
+{
+    ot_network *net = r->net;
+    int         said = net->spiking.steps;
+    if (!net->n_spikes) {
+        if (said) OT_TRY(ot__network_warn(net, "metadata ohmtrim.steps is left out: no spiking layer"));
+        net->spiking = (ot_spiking){0};
+        return OT_OK;
+    }
+    if (!said) {
+        OT_TRY(ot__network_warn(net, "spiking layers, but no metadata ohmtrim.steps: the number of time steps is still to be said"));
+        net->spiking.steps = 1;
+    }
+    ot_status st = ot_network_check_spiking(net);
+    net->spiking.steps = said;
+    return st == OT_OK ? st : ot__fail_prefix(st, "%s: ", r->path);
+}
+
 static ot_status read_metadata(onnx_reader *r, const Onnx__ModelProto *m)
 {
     int c = ot_network_layer(r->net, 0)->c;
@@ -173,7 +231,11 @@ static ot_status read_metadata(onnx_reader *r, const Onnx__ModelProto *m)
             long bits = strtol(value, &end, 10);
             if (end == value || *end || bits < 2 || bits > 16) OT_FAIL(OT_E_FORMAT, "%s: metadata %s = '%.20s', want 2..16", r->path, key, value);
             OT_TRY(ot_network_set_bits(r->net, (int)bits));
-        } else OT_TRY(ot__network_warn(r->net, "metadata key %s is not known and left out", key));
+        } else {
+            int done;
+            OT_TRY(read_spiking(r, key, value, &done));
+            if (!done) OT_TRY(ot__network_warn(r->net, "metadata key %s is not known and left out", key));
+        }
     }
     for (int i = 0; i < c; i++)
         if (!(std[i] > 0)) OT_FAIL(OT_E_FORMAT, "%s: metadata ohmtrim.std[%d] = %g, want a positive number", r->path, i, (double)std[i]);
@@ -200,7 +262,7 @@ static ot_status warn_user(ot_network *net)
     if (biased)
         OT_TRY(ot__network_warn(net, "%d convolutions (first '%s') carry biases and no batch norm follows: if the exporter folded batch norm into the weights, "
                                      "their conductances are not the design's; docs/onnx.md shows the export that keeps it", biased, first));
-    if (!net->n_relus) OT_TRY(ot__network_warn(net, "no ReLU layer: the network has no knobs and cannot be tuned"));
+    if (!net->n_relus && !net->n_spikes) OT_TRY(ot__network_warn(net, "no ReLU layer: the network has no knobs and cannot be tuned"));
     return OT_OK;
 }
 
@@ -218,6 +280,7 @@ static ot_status read_graph(onnx_reader *r, const Onnx__ModelProto *m)
     OT_TRY(read_input(r));
     OT_TRY(read_nodes(r));
     OT_TRY(read_metadata(r, m));
+    OT_TRY(check_spiking(r));
     return warn_user(r->net);
 }
 

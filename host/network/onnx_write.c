@@ -179,6 +179,25 @@ static void write_relu(writer *w, const ot_layer *l, const char *name, const cha
     else node(w, "Clip", name, out, 3, in, scalar(w, name, "least", 0), scalar(w, name, "most", l->clip));
 }
 
+static void set_string(writer *w, Onnx__NodeProto *n, const char *name, const char *v)
+{
+    Onnx__AttributeProto *a = attribute(w, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    if (w->failed) return;
+    a->has_s = 1;
+    a->s.data = (uint8_t *)(uintptr_t)v;
+    a->s.len = strlen(v);
+}
+
+static void write_spike(writer *w, const ot_layer *l, const char *name, const char *in, const char *out)
+{
+    Onnx__NodeProto *n = node(w, "IF", name, out, 1, in);
+    if (!w->failed) n->domain = (char *)(uintptr_t)OT_ONNX_DOMAIN;
+    set_float(w, n, "threshold", w->gain ? w->gain[l->spike] : l->threshold);
+    set_float(w, n, "leak", l->leak);
+    set_string(w, n, "reset", ot__reset_names[l->reset]);
+    if (l->reset == OT_RESET_FIXED) set_float(w, n, "u_rst", l->u_rst);
+}
+
 /* Layer i's output with 4 dimensions. */
 static const char *as_image(writer *w, int i, const char *reader)
 {
@@ -189,7 +208,7 @@ static const char *as_image(writer *w, int i, const char *reader)
     return image;
 }
 
-static int same_rank(ot_op op) { return op == OT_OP_BATCH_NORM || op == OT_OP_BIAS || op == OT_OP_RELU; }
+static int same_rank(ot_op op) { return op == OT_OP_BATCH_NORM || op == OT_OP_BIAS || op == OT_OP_RELU || op == OT_OP_SPIKE; }
 
 static void write_layer(writer *w, int i)
 {
@@ -221,6 +240,7 @@ static void write_layer(writer *w, int i)
         break;
     case OT_OP_BIAS: node(w, "Add", name, out, 2, in, tensor(w, name, "bias", 0, l->bias, w->rank[i] == 2 ? 1 : 3, (const int64_t[]){l->c, 1, 1})); break;
     case OT_OP_RELU: write_relu(w, l, name, in, out); break;
+    case OT_OP_SPIKE: write_spike(w, l, name, in, out); break;
     case OT_OP_ADD: node(w, "Add", name, out, 2, in, w->rank[i] == 4 ? as_image(w, l->in[1], name) : w->out[l->in[1]]); break;
     case OT_OP_MAX_POOL: case OT_OP_AVG_POOL:
         n = node(w, l->op == OT_OP_MAX_POOL ? "MaxPool" : "AveragePool", name, out, 1, in);
@@ -311,8 +331,8 @@ static ot_status save(writer *w, const char *path)
     const ot_network *net = w->net;
     const ot_layer *in = &net->layers[0], *last = &net->layers[net->n - 1];
     Onnx__ModelProto m = ONNX__MODEL_PROTO__INIT;
-    Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[1] = {&opset};
-    Onnx__StringStringEntryProto *props[4];
+    Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, own = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[2] = {&opset, &own};
+    Onnx__StringStringEntryProto *props[7];
     Onnx__ValueInfoProto *inputs[1], *outputs[1];
     onnx__graph_proto__init(&w->graph);
     w->out = get(w, (size_t)net->n, sizeof *w->out);
@@ -338,13 +358,21 @@ static ot_status save(writer *w, const char *path)
     m.producer_name = (char *)(uintptr_t)"ohmtrim";
     m.producer_version = (char *)(uintptr_t)OT_VERSION;
     m.opset_import = opsets;
-    m.n_opset_import = 1;
+    m.n_opset_import = net->n_spikes ? 2 : 1;
+    own.has_version = 1;
+    own.version = 1;
+    own.domain = (char *)(uintptr_t)OT_ONNX_DOMAIN;
     m.graph = &w->graph;
     m.metadata_props = props;
     prop(w, &m, "ohmtrim.mean", joined(w, net->mean, in->c));
     prop(w, &m, "ohmtrim.std", joined(w, net->std, in->c));
     if (net->bits) prop(w, &m, "ohmtrim.bits", text(w, "%d", net->bits));
     if (net->n_class_names) prop(w, &m, "ohmtrim.classes", class_list(w));
+    if (net->spiking.steps) {
+        prop(w, &m, "ohmtrim.steps", text(w, "%d", net->spiking.steps));
+        prop(w, &m, "ohmtrim.coding", ot__coding_names[net->spiking.coding]);
+        if (net->spiking.coding == OT_CODING_RATE) prop(w, &m, "ohmtrim.spike_seed", text(w, "%llu", (unsigned long long)net->spiking.seed));
+    }
     if (w->failed) OT_NOMEM(path, 0);
     size_t n = onnx__model_proto__get_packed_size(&m);
     uint8_t *bytes = ot_alloc(n + 1, 1);

@@ -33,7 +33,7 @@ ot_status ot__layer_shape(ot_layer *l, const ot_layer *a, const ot_layer *b)
         if (l->c < 1) BAD("layer '%s': %d outputs, want 1 or more", l->name, l->c);
         l->groups = l->kh = l->kw = l->sh = l->sw = l->h = l->w = 1;
         break;
-    case OT_OP_BATCH_NORM: case OT_OP_BIAS: case OT_OP_RELU:
+    case OT_OP_BATCH_NORM: case OT_OP_BIAS: case OT_OP_RELU: case OT_OP_SPIKE:
         l->c = a->c, l->h = a->h, l->w = a->w;
         break;
     case OT_OP_ADD:

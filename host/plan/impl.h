@@ -11,6 +11,8 @@
 
 typedef struct ot__tensor {
     ot_shape shape;
+    int      events;               /* mostly zeros: spikes, or made of them */
+    int      frames;               /* an image: 1, or the time steps of a spiking network */
     size_t   bytes, at;            /* in the arena */
     int      producer, last_read;  /* steps; producer -1: the input; last_read -1: nobody */
     int      reaches;              /* the logits depend on it */
@@ -25,7 +27,8 @@ struct ot_plan {
     ot_backend       *be;          /* borrowed */
     const ot_network *net;         /* borrowed */
     ot_plan_options   opt;
-    int               n_steps, n_tensors, relus, classes, logits;      /* logits: tensor */
+    const ot_spiking *spiking;     /* the network's, or NULL */
+    int               n_steps, n_tensors, relus, classes, logits;      /* relus: layers with knobs; logits: tensor */
     ot_step          *steps;
     void            **ops;
     ot__tensor       *tensors;
@@ -34,8 +37,9 @@ struct ot_plan {
     char             *arena;
     void             *scratch, *host;
     /* in the host block */
-    float            *stage;       /* (tile, image) */
+    float            *stage;       /* (tile, image); with rate coding (tile, T, image) */
     float            *out;         /* (tile, classes): logits, then their gradient; plans with gradients to images keep the logits behind it */
+    float            *frames;      /* spiking: (tile, T, classes) spikes of the last layer, then their gradient */
     float            *tap;         /* (L, tile) */
     float            *gain, *offset;                                   /* (L) */
     float            *scale, *shift;                                   /* (widest) batch norm folded */
@@ -51,11 +55,19 @@ ot_status ot__plan_check_images(const ot_plan *p, const ot_data *data, const uin
 ot_status ot__plan_fill(ot_plan *p, const ot_data *data, const uint32_t *index, int64_t first, int n);  /* images into the input tensor */
 ot_status ot__plan_step(ot_plan *p, int step, int n, int taps, int skip_relu);
 ot_status ot__plan_steps(ot_plan *p, int n, int taps);
-/* gradient.c: adds the cross-entropies of the n images whose logits lie in p->out, which then holds their derivatives times weight. */
+/* spiking.c: checks a picture's pixels (c, h, w) at `to`; with rate coding they become T frames of input spikes there, by the picture's number
+ * in the data set. */
+ot_status ot__plan_take_image(const ot_plan *p, const ot_data *data, int64_t number, float *to);
+/* run.c: the logits of n images into p->out (spiking: counts; their spikes into p->frames). */
+ot_status ot__plan_answers(ot_plan *p, int n);
+/* Which knob a step has, or -1. */
+static inline int ot__step_knob(const ot_step *s) { return s->relu ? s->relu->relu : s->kind == OT_STEP_SPIKE ? s->layer->spike : -1; }
+/* gradient.c: adds the cross-entropies of the n images whose logits lie in p->out (spikes: p->frames too), which then holds their derivatives
+ * times weight (p->frames those to the spikes). */
 void      ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, double weight, double smoothing, double *sum_of_losses);
 /* The gradient of a step's operand (NULL: not wanted), and whether it holds something already; from now on it does. */
 void     *ot__plan_operand(ot_plan *p, int t, int *add);
-/* From p->out back through all steps.  grad_gain, grad_offset (L) are added to; grad (training) is the flat vector. */
+/* From p->out (spiking: p->frames) back through all steps.  grad_gain, grad_offset (L) are added to; grad (training) is the flat vector. */
 ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad);
 
 static inline void *ot__plan_tensor(const ot_plan *p, int t) { return t < 0 ? NULL : p->arena + p->tensors[t].at; }

@@ -14,7 +14,7 @@ enum { PLAIN, AFTER_OP, AFTER_AFFINE, AFTER_ADD, CLOSED };
 static const ot_step_kind kinds[] = {
     [OT_OP_CONV] = OT_STEP_CONV, [OT_OP_DENSE] = OT_STEP_DENSE, [OT_OP_BATCH_NORM] = OT_STEP_AFFINE, [OT_OP_BIAS] = OT_STEP_AFFINE,
     [OT_OP_RELU] = OT_STEP_RELU, [OT_OP_ADD] = OT_STEP_ADD, [OT_OP_MAX_POOL] = OT_STEP_MAX_POOL, [OT_OP_AVG_POOL] = OT_STEP_AVG_POOL,
-    [OT_OP_GLOBAL_AVG] = OT_STEP_GLOBAL_AVG, [OT_OP_PAD] = OT_STEP_PAD, [OT_OP_SLICE] = OT_STEP_SLICE, [OT_OP_RESHAPE] = OT_STEP_RESHAPE,
+    [OT_OP_GLOBAL_AVG] = OT_STEP_GLOBAL_AVG, [OT_OP_PAD] = OT_STEP_PAD, [OT_OP_SLICE] = OT_STEP_SLICE, [OT_OP_RESHAPE] = OT_STEP_RESHAPE, [OT_OP_SPIKE] = OT_STEP_SPIKE,
 };
 
 static ot_shape shape_of(const ot_plan *p, int i)
@@ -98,6 +98,15 @@ static void open_new(ot_plan *p, int i)
     if (s->kind == OT_STEP_AFFINE) s->affine = l;
     if (s->kind == OT_STEP_RELU) s->relu = l;
     s->batch = l->op == OT_OP_BATCH_NORM && p->opt.use == OT_PLAN_TRAIN;
+    s->events = p->tensors[s->src].events;
+    s->steps = p->tensors[i].frames;
+    s->still = s->kind == OT_STEP_SPIKE && p->tensors[s->src].frames == 1;
+}
+
+/* Layers whose output is mostly zeros where their input is. */
+static int keeps_zeros(ot_op op)
+{
+    return op == OT_OP_MAX_POOL || op == OT_OP_AVG_POOL || op == OT_OP_PAD || op == OT_OP_SLICE || op == OT_OP_RESHAPE;
 }
 
 static int has_parameters(const ot_step *s)
@@ -116,7 +125,7 @@ static void trace(ot_plan *p)
         t[s->dst].producer = i;
         t[s->src].last_read = i;
         if (s->res >= 0) t[s->res].last_read = i;
-        t[s->dst].wants = (p->opt.use == OT_PLAN_TRAIN ? has_parameters(s) : s->relu != NULL) || t[s->src].wants || (s->res >= 0 && t[s->res].wants);
+        t[s->dst].wants = (p->opt.use == OT_PLAN_TRAIN ? has_parameters(s) : ot__step_knob(s) >= 0) || t[s->src].wants || (s->res >= 0 && t[s->res].wants);
     }
     t[p->logits].reaches = 1;
     for (int i = p->n_steps - 1; i >= 0; i--) {
@@ -129,12 +138,16 @@ static void trace(ot_plan *p)
 
 void ot__plan_lower(ot_plan *p)
 {
+    const ot_spiking *spiking = ot_network_spiking(p->net);
+    const int         rate = spiking->coding == OT_CODING_RATE && ot_network_spikes(p->net) > 0;
     size_t parameter = 0, statistic = 0;
     for (int i = 0; i < p->n_tensors; i++) {
         const ot_layer *l = ot_network_layer(p->net, i);
         ot__tensor     *t = &p->tensors[i];
         t->shape = shape_of(p, i);
         t->scale = 1;
+        t->frames = l->timed || rate ? spiking->steps : 1;
+        t->events = i == 0 ? rate : keeps_zeros(l->op) ? p->tensors[l->in[0]].events : l->op == OT_OP_SPIKE;
         t->parameter = parameter;
         t->statistic = statistic;
         parameter += ot_layer_weights(l) + (l->bias ? (size_t)l->c : 0) + (l->gamma ? 2 * (size_t)l->c : 0);

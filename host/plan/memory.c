@@ -3,7 +3,7 @@
  * Each tensor, and each gradient, lives from the step that writes it to the step that reads it last.  Time runs through the forward
  * steps and then, in plans with a backward pass, through them in reverse.  Things whose times do not overlap may share memory: the
  * largest are placed first, each at the lowest place that is free while it lives.  A plan with a backward pass keeps all its forward
- * tensors to the end, since backward reads them.  A tensor of several chips holds theirs one after the other. */
+ * tensors to the end, since backward reads them; of spiking networks only as long as backward needs them.  A tensor of several chips holds theirs one after the other. */
 #include "plan/impl.h"
 
 #include <stdlib.h>
@@ -40,6 +40,21 @@ static size_t place(thing *things, int n)
     return total;
 }
 
+/* When a tensor is read last.  Backward of spiking networks reads few of the forward tensors (backend.h), and not before the steps behind are done. */
+static int last_use(const ot_plan *p, int k, int back)
+{
+    const ot__tensor *t = &p->tensors[k];
+    int               last = t->last_read > t->producer ? t->last_read : t->producer;
+    for (int i = 0; back && i < p->n_steps; i++) {
+        const ot_step *s = &p->steps[i];
+        int needed = p->opt.use == OT_PLAN_TRAIN ? s->src == k || s->dst == k
+                                                 : (s->src == k && s->kind == OT_STEP_SPIKE) || ((s->src == k || s->dst == k) && s->kind == OT_STEP_MAX_POOL);
+        int when = 2 * p->n_steps - 1 - i;
+        if (needed && when > last) last = when;
+    }
+    return last;
+}
+
 ot_status ot__plan_place(ot_plan *p)
 {
     const ot_backend_i *i = p->be->i;
@@ -51,8 +66,8 @@ ot_status ot__plan_place(ot_plan *p)
     for (int k = 0; k < p->n_tensors; k++) {
         ot__tensor *t = &p->tensors[k];
         if (k > 0 && t->producer < 0) continue;
-        t->bytes = aligned(i->tensor_bytes(p->be->ctx, t->shape, p->opt.tile)) * (k > 0 ? chips : 1);
-        int last = back || k == p->logits ? end : t->last_read > t->producer ? t->last_read : t->producer;
+        t->bytes = aligned(i->tensor_bytes(p->be->ctx, t->shape, p->opt.tile * t->frames)) * (k > 0 ? chips : 1);
+        int last = k == p->logits || (back && !p->spiking) ? end : last_use(p, k, back);
         things[n] = (thing){t->bytes, &t->at, t->producer, last, n};
         n++;
     }
@@ -76,8 +91,9 @@ void ot__plan_cut_host(ot_plan *p)
     size_t tile = (size_t)p->opt.tile, relus = (size_t)p->relus, widest = 1, at = 0;
     for (int i = 0; i < p->n_tensors; i++)
         if ((size_t)p->tensors[i].shape.c > widest) widest = (size_t)p->tensors[i].shape.c;
+    const size_t in = (size_t)p->tensors[0].frames, steps = p->spiking ? (size_t)p->spiking->steps : 0;
     struct { float **p; size_t n; } arrays[] = {
-        {&p->stage, tile * p->image}, {&p->out, tile * (size_t)p->classes * (p->opt.input_gradient ? 2 : 1)}, {&p->tap, tile * relus}, {&p->gain, relus},
+        {&p->stage, tile * in * p->image}, {&p->frames, tile * steps * (size_t)p->classes}, {&p->out, tile * (size_t)p->classes * (p->opt.input_gradient ? 2 : 1)}, {&p->tap, tile * relus}, {&p->gain, relus},
         {&p->offset, relus}, {&p->scale, widest}, {&p->shift, widest},
     };
     for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {

@@ -1,7 +1,7 @@
 /* moments.c - forward that stops before each T-ReLU, for closed forms: they see its input's mean and spread and may set its knobs.
  *
  * The step runs without its T-ReLU, its output is measured, and the step runs again with the knobs that came back.  Twice the work
- * of a forward pass, on a hundred images, once a chip. */
+ * of a forward pass, on a hundred images, once a chip.  A spiking layer is a step of its own: its currents lie there already. */
 #include "plan/impl.h"
 
 #include <math.h>
@@ -9,13 +9,15 @@
 static ot_status stop_at(ot_plan *p, int step, int n, ot_moment_fn fn, void *user)
 {
     const ot_step *s = &p->steps[step];
-    int            l = s->relu->relu;
+    const int      l = ot__step_knob(s), at = p->spiking ? s->src : s->dst;
     double         mean, sd;
     float          gain = p->gain[l], offset = p->offset[l];
-    OT_TRY(ot__plan_step(p, step, n, 0, 1));
-    OT_TRY(p->be->i->moments(p->be->ctx, ot__plan_tensor(p, s->dst), s->out, n, &mean, &sd));
+    if (!p->spiking) OT_TRY(ot__plan_step(p, step, n, 0, 1));
+    OT_TRY(p->be->i->moments(p->be->ctx, ot__plan_tensor(p, at), p->tensors[at].shape, n * p->tensors[at].frames, &mean, &sd));
     OT_TRY(fn(user, l, mean, sd, &gain, &offset));
-    if (!(gain >= 0.015625f && isfinite(gain) && isfinite(offset)))
+    if (p->spiking && !(gain > 0 && isfinite(gain) && offset == 0))
+        OT_FAIL(OT_E_RANGE, "knobs of spiking layer %d = %g, %g, want a finite threshold above 0, and 0", l, (double)gain, (double)offset);
+    if (!p->spiking && !(gain >= 0.015625f && isfinite(gain) && isfinite(offset)))
         OT_FAIL(OT_E_RANGE, "knobs of ReLU layer %d = %g, %g, want finite ones with a gain of at least 1/64", l, (double)gain, (double)offset);
     p->gain[l] = gain;
     p->offset[l] = offset;
@@ -29,7 +31,7 @@ ot_status ot_plan_moments(ot_plan *p, const ot_data *data, const uint32_t *index
     OT_TRY(ot__plan_check_images(p, data, index, n));
     OT_TRY(ot__plan_fill(p, data, index, 0, n));
     for (int i = 0; i < p->n_steps; i++) {
-        if (p->steps[i].relu) OT_TRY(stop_at(p, i, n, fn, user));
+        if (ot__step_knob(&p->steps[i]) >= 0) OT_TRY(stop_at(p, i, n, fn, user));
         OT_TRY(ot__plan_step(p, i, n, 0, 0));
     }
     return OT_OK;

@@ -16,6 +16,22 @@ static ot_status check(const ot_plan_options *opt)
         OT_FAIL(OT_E_RANGE, "gradients to images want a plan of one chip opened for tuning");
     if (!(opt->label_smoothing >= 0 && opt->label_smoothing <= 1))
         OT_FAIL(OT_E_RANGE, "label smoothing = %g, want 0..1", opt->label_smoothing);
+    if (opt->surrogate < 0 || opt->surrogate >= OT_SURROGATES) OT_FAIL(OT_E_RANGE, "surrogate = %d, want one of ot_surrogate", (int)opt->surrogate);
+    if (!(opt->sharpness >= 0 && opt->sharpness <= 1e6)) OT_FAIL(OT_E_RANGE, "sharpness of the surrogate = %g, want 0 (the usual one) to 1e6", opt->sharpness);
+    if (opt->spike_loss != OT_SPIKE_LOSS_COUNT && opt->spike_loss != OT_SPIKE_LOSS_RATE)
+        OT_FAIL(OT_E_RANGE, "loss of spikes = %d, want count or rate", (int)opt->spike_loss);
+    return OT_OK;
+}
+
+/* What spiking networks can not do (yet), and how large a tile is in frames. */
+static ot_status check_spiking(const ot_network *net, const ot_plan_options *opt)
+{
+    const ot_spiking *s = ot_network_spiking(net);
+    if (!ot_network_spikes(net)) return OT_OK;
+    OT_TRY(ot_network_check_spiking(net));
+    if (opt->chips > 0) OT_FAIL(OT_E_UNSUPPORTED, "several chips of a spiking network at once are not supported, want one plan a chip");
+    if (opt->use == OT_PLAN_TRAIN) OT_FAIL(OT_E_UNSUPPORTED, "training a spiking network is not supported");
+    if (opt->input_gradient && s->coding == OT_CODING_RATE) OT_FAIL(OT_E_UNSUPPORTED, "gradients to images through random input spikes do not exist, want direct coding");
     return OT_OK;
 }
 
@@ -24,12 +40,14 @@ static ot_status make(ot_plan **out, ot_backend *be, const ot_network *net, cons
 {
     OT_TRY(check(opt));
     if (opt->chips > 0 && !be->i->many) OT_FAIL(OT_E_RANGE, "a plan of %d chips at once wants backend 'cuda', this one is '%s'", opt->chips, be->i->name);
+    OT_TRY(check_spiking(net, opt));
     size_t   n = (size_t)ot_network_layers(net);
     size_t   bytes = sizeof(ot_plan) + n * (sizeof(ot__tensor) + sizeof(ot_step) + sizeof(void *));
     ot_plan *p = ot_alloc(1, bytes);
     if (!p) OT_NOMEM("plan", bytes);
     const ot_layer *in = ot_network_layer(net, 0);
-    *p = (ot_plan){.be = be, .net = net, .opt = *opt, .n_tensors = (int)n, .relus = ot_network_relus(net),
+    *p = (ot_plan){.be = be, .net = net, .opt = *opt, .n_tensors = (int)n, .relus = ot_network_knobs(net),
+                   .spiking = ot_network_spikes(net) ? ot_network_spiking(net) : NULL,
                    .classes = ot_network_classes(net), .logits = (int)n - 1, .image = (size_t)in->c * (size_t)in->h * (size_t)in->w, .bytes = bytes};
     p->tensors = (ot__tensor *)(p + 1);
     p->steps = (ot_step *)(p->tensors + n);
@@ -49,7 +67,7 @@ static ot_status make(ot_plan **out, ot_backend *be, const ot_network *net, cons
 static ot_status open_op(ot_plan *p, int i)
 {
     size_t bytes = 0, scratch = 0;
-    OT_TRY(p->be->i->step_open(p->be->ctx, &p->ops[i], &p->steps[i], p->opt.tile, &p->opt, &bytes, &scratch));
+    OT_TRY(p->be->i->step_open(p->be->ctx, &p->ops[i], &p->steps[i], p->opt.tile * p->tensors[p->steps[i].dst].frames, &p->opt, &bytes, &scratch));
     p->op_bytes += bytes;
     if (scratch > p->scratch_bytes) p->scratch_bytes = scratch;
     return OT_OK;
@@ -109,7 +127,8 @@ done:
 
 size_t            ot_plan_bytes(const ot_plan *p) { return total(p); }
 const ot_network *ot_plan_network(const ot_plan *p) { return p->net; }
-int               ot_plan_relus(const ot_plan *p) { return p->relus; }
+int               ot_plan_relus(const ot_plan *p) { return p->spiking ? 0 : p->relus; }
+int               ot_plan_knobs(const ot_plan *p) { return p->relus; }
 
 /* Batch norm as one multiplication and one addition a channel, worked out in double. */
 static void fold(const ot_plan *p, const ot_layer *l)
@@ -156,17 +175,29 @@ ot_status ot_plan_load(ot_plan *p, const ot_chip *chip)
     return OT_OK;
 }
 
-ot_status ot_plan_set_knobs(ot_plan *p, const float *gain, const float *offset)
+static ot_status check_thresholds(const ot_plan *p, const float *threshold, const float *offset)
 {
     for (int l = 0; l < p->relus; l++) {
+        if (threshold && !(threshold[l] > 0 && isfinite(threshold[l])))
+            OT_FAIL(OT_E_RANGE, "threshold of spiking layer %d = %g, want a finite number above 0", l, (double)threshold[l]);
+        if (offset && !(offset[l] == 0)) OT_FAIL(OT_E_RANGE, "offset of spiking layer %d = %g, want 0: it has a threshold alone", l, (double)offset[l]);
+    }
+    return OT_OK;
+}
+
+ot_status ot_plan_set_knobs(ot_plan *p, const float *gain, const float *offset)
+{
+    if (p->spiking) OT_TRY(check_thresholds(p, gain, offset));
+    for (int l = 0; l < p->relus && !p->spiking; l++) {
         if (gain && !(gain[l] >= 0.015625f && isfinite(gain[l])))
             OT_FAIL(OT_E_RANGE, "gain of ReLU layer %d = %g, want a finite number of at least 1/64", l, (double)gain[l]);
         if (offset && !isfinite(offset[l]))
             OT_FAIL(OT_E_RANGE, "offset of ReLU layer %d = %g, want a finite number", l, (double)offset[l]);
     }
+    ot_network_knobs_untuned(p->net, p->gain, p->offset);
     for (int l = 0; l < p->relus; l++) {
-        p->gain[l] = gain ? gain[l] : 1.0f;
-        p->offset[l] = offset ? offset[l] : 0.0f;
+        if (gain) p->gain[l] = gain[l];
+        if (offset) p->offset[l] = offset[l];
     }
     return OT_OK;
 }

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-int ot_signature_length(const ot_network *net, int k) { return k * (ot_network_relus(net) + ot_network_classes(net)); }
+int ot_signature_length(const ot_network *net, int k) { return k * (ot_network_knobs(net) + ot_network_classes(net)); }
 
 static ot_status check_stimulus(const ot_data *data, const uint32_t *stimulus, int k)
 {
@@ -34,7 +34,7 @@ static void join(float *signature, const float *layers, const float *logits, siz
 static ot_status measure(float *signature, ot_plan *plan, ot_fleet *fleet, const ot_data *data, const uint32_t *stimulus, int k)
 {
     const ot_network *net = plan ? ot_plan_network(plan) : ot_fleet_network(fleet);
-    size_t relus = (size_t)ot_network_relus(net), classes = (size_t)ot_network_classes(net), n = (size_t)k * (fleet ? (size_t)ot_fleet_chips(fleet) : 1);
+    size_t relus = (size_t)ot_network_knobs(net), classes = (size_t)ot_network_classes(net), n = (size_t)k * (fleet ? (size_t)ot_fleet_chips(fleet) : 1);
     OT_TRY(check_stimulus(data, stimulus, k));
     float    *layers = ot_alloc(n, relus * sizeof(float)), *logits = ot_alloc(n, classes * sizeof(float));
     ot_status st = OT_OK;

@@ -136,7 +136,7 @@ ot_status ot_tune_adam(ot_plan *plan, const ot_data *data, const uint32_t *index
     int64_t   batch = opt->minibatch < n_index ? opt->minibatch : n_index;
     uint32_t *rows = ot_alloc((size_t)batch, sizeof *rows);
     if (!rows) OT_FAIL_TO(done, st, OT_E_NOMEM, "Adam: no memory for minibatches of %lld images", (long long)batch);
-    OT_TRY_TO(done, st, ot__adam_open(&adam, ot_plan_relus(plan), opt->lr, gain, offset));
+    OT_TRY_TO(done, st, ot__adam_open(&adam, ot_plan_knobs(plan), opt->lr, gain, offset));
     for (int64_t i = 0; i < steps && !ot__adam_gave_up(adam); i++) {
         ot__images_next(&images, rows, batch);
         OT_TRY_TO(done, st, ot__adam_step(adam, plan, data, rows, batch, &loss, cost));

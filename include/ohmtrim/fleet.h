@@ -49,7 +49,7 @@ int       ot_fleet_reruns(const ot_fleet *f);                             /* chi
 const ot_network *ot_fleet_network(const ot_fleet *f);
 /* Weights of chip k's crossbar layer, ONNX order, as the backend holds them. */
 ot_status ot_fleet_weights(ot_fleet *f, int k, int crossbar, float *out);
-/* gain, offset (n, L), or NULL for 1 and 0; rules of ot_plan_set_knobs. */
+/* gain, offset (n, L), or NULL for the network's own (1 and 0; thresholds and 0); rules of ot_plan_set_knobs. */
 ot_status ot_fleet_set_knobs(ot_fleet *f, const float *gain, const float *offset);
 
 /* As ot_plan_forward, for each chip: logits (n, images, classes), layer_mean (n, images, L).  `data` is copied to the device at its first

@@ -8,7 +8,11 @@
  * A network is a list of layers in topological order; layer 0 is the input, the last one gives the logits.  Every
  * tensor is (B, C, H, W); vectors are (B, C, 1, 1).  Crossbar layers (convolutions and dense ones) are numbered from 0
  * in order: that number is the `layer` word of the chip's random draws.  ReLU layers are numbered likewise: that number
- * is the index of their knobs.  Batch norm stays apart from the weights (digital and ideal, DESIGN 4.2).  Since 0.1. */
+ * is the index of their knobs.  Batch norm stays apart from the weights (digital and ideal, DESIGN 4.2).
+ *
+ * A spiking network has integrate-and-fire layers in place of ReLU layers, never both, and runs T time steps (docs/spiking.md).  Its knobs
+ * are one threshold a spiking layer: wherever a function takes gain and offset (L each), gain[l] is the threshold of spiking layer l and
+ * offset[l] is 0.  Its "logits" are the spike counts of its last layer.  Since 0.1. */
 #ifndef OHMTRIM_NETWORK_H
 #define OHMTRIM_NETWORK_H
 
@@ -32,7 +36,11 @@ typedef enum ot_op {
     OT_OP_PAD,          /* zeros (or `pad_value`) around, on C, H and W */
     OT_OP_SLICE,        /* every `slice_step`-th element from `slice_start`, on C, H and W */
     OT_OP_RESHAPE,      /* same elements in the same order, other C, H, W (flatten too) */
+    OT_OP_SPIKE,        /* integrate and fire: currents in, spikes (0 or 1) out, at each time step; one threshold a layer */
 } ot_op;
+
+/* What a neuron loses after a spike: its layer's threshold, whatever that is tuned to; a fixed u_rst; everything. */
+typedef enum ot_reset { OT_RESET_SUBTRACT, OT_RESET_FIXED, OT_RESET_ZERO } ot_reset;
 
 /* One layer.  A plain description; getters return the network's own, which are read-only.  Unused fields are 0. */
 typedef struct ot_layer {
@@ -60,7 +68,29 @@ typedef struct ot_layer {
 
     int crossbar;                  /* number among crossbar layers, or -1 (filled by ot_network_add) */
     int relu;                      /* number among ReLU layers, or -1 (filled by ot_network_add) */
+
+    /* SPIKE: with R[t] = 1 where the neuron fired at step t - 1, else 0, and I the current,
+     *     m[t] = leak m[t-1] + I[t] - R[t] (threshold or u_rst)     or, ZERO:  m[t] = leak m[t-1] (1 - R[t]) + I[t]
+     * and it fires where m[t] > threshold, strictly. */
+    float    threshold;            /* > 0 */
+    float    leak;                 /* 0 < leak <= 1; 1: no leak */
+    ot_reset reset;
+    float    u_rst;                /* FIXED: > 0; else 0 */
+    int      spike;                /* number among spiking layers, or -1 (filled by ot_network_add) */
+    int      timed;                /* at or behind a spiking layer: differs from step to step whatever the coding (filled by ot_network_add) */
 } ot_layer;
+
+/* How a spiking network runs. */
+typedef enum ot_coding {
+    OT_CODING_DIRECT,              /* the image is the current into the first layer, the same at every step */
+    OT_CODING_RATE,                /* a pixel x of 0..1 is a spike with probability x at each step */
+} ot_coding;
+enum { OT_MAX_STEPS = 1024 };
+typedef struct ot_spiking {
+    int       steps;               /* T, 1..OT_MAX_STEPS; 0: not said */
+    ot_coding coding;
+    uint64_t  seed;                /* RATE: with image number, pixel and step it decides every input spike */
+} ot_spiking;
 
 typedef struct ot_network ot_network;
 
@@ -73,7 +103,7 @@ void      ot_network_free(ot_network *net);
 
 /* Write an ONNX file, opset 13, batch size dynamic, metadata_props `ohmtrim.*`; whole or not at all.  `gain` and
  * `offset` (L each, or NULL) write each T-ReLU whose knobs are not 1, 0 as Sub, Mul, Relu (paper 000 IV.A), which every
- * runtime reads. */
+ * runtime reads.  Spiking layers become nodes ohmtrim::IF with the thresholds of `gain`, which other runtimes refuse. */
 ot_status ot_network_save(const ot_network *net, const char *path, const float *gain, const float *offset);
 
 /* Build one.  ot_network_new makes the input layer; ot_network_add checks `desc`, fills the output shape and numbers, copies the
@@ -88,8 +118,13 @@ int             ot_network_layers(const ot_network *net);
 const ot_layer *ot_network_layer(const ot_network *net, int index);
 int             ot_network_crossbars(const ot_network *net);            /* number of crossbar layers */
 const ot_layer *ot_network_crossbar(const ot_network *net, int number);
-int             ot_network_relus(const ot_network *net);                /* number of ReLU layers: L */
+int             ot_network_relus(const ot_network *net);                /* number of ReLU layers: L; 0 in a spiking network */
 const ot_layer *ot_network_relu(const ot_network *net, int number);
+int             ot_network_spikes(const ot_network *net);               /* number of spiking layers: L of a spiking network, else 0 */
+const ot_layer *ot_network_spike(const ot_network *net, int number);
+int             ot_network_knobs(const ot_network *net);                /* layers with knobs, of either kind: L */
+/* The knobs the network was designed with, gain (L), offset (L): 1 and 0, or each spiking layer's threshold and 0. */
+void            ot_network_knobs_untuned(const ot_network *net, float *gain, float *offset);
 int             ot_network_classes(const ot_network *net);              /* elements of the last layer */
 const char     *ot_network_name(const ot_network *net);
 size_t          ot_layer_weights(const ot_layer *layer);                /* elements of `weight`; 0 if not a crossbar */
@@ -105,6 +140,13 @@ ot_status   ot_network_set_bits(ot_network *net, int bits);
 const char *ot_network_class_name(const ot_network *net, int k);        /* NULL if not said */
 ot_status   ot_network_set_class_names(ot_network *net, const char *comma_separated);
 
+/* Time steps and input coding (metadata ohmtrim.steps, ohmtrim.coding, ohmtrim.spike_seed).  OT_E_RANGE: steps outside 1..OT_MAX_STEPS. */
+const ot_spiking *ot_network_spiking(const ot_network *net);            /* steps 0 where it was not said, or does not spike */
+ot_status         ot_network_set_spiking(ot_network *net, const ot_spiking *spiking);
+/* Whether it can run: always for a network without spiking layers.  OT_E_UNSUPPORTED: the last layer is not a spiking one (a reshape
+ * may follow it), or an addition joins a still picture and spikes; OT_E_RANGE: it was not said how many time steps. */
+ot_status         ot_network_check_spiking(const ot_network *net);
+
 /* All trainable numbers as one flat vector, layer after layer: weight, bias, gamma, beta; and the running statistics of batch
  * norm likewise: mean, var.  Training works on these. */
 size_t ot_network_parameters(const ot_network *net);
@@ -114,7 +156,7 @@ size_t ot_network_statistics(const ot_network *net);
 void   ot_network_get_statistics(const ot_network *net, float *flat);
 void   ot_network_set_statistics(ot_network *net, const float *flat);
 
-/* Things a user should know (biases without batch norm: the exporter folded it; an all-zero layer; no ReLU): sentence i, NULL
+/* Things a user should know (biases without batch norm: the exporter folded it; an all-zero layer; no knobs): sentence i, NULL
  * past the last. */
 const char *ot_network_warning(const ot_network *net, int i);
 

@@ -10,7 +10,11 @@
  *
  * A plan holds one chip at a time and belongs to one thread.  Images go through it in tiles of fixed size (the last one
  * padded), so that results do not depend on how many images are asked for at once (DESIGN 4.8).  Knobs: L gains and L
- * offsets, one pair a ReLU layer, T-ReLU(x) = min(clip, max(0, (x - b) a)).  Since 0.1. */
+ * offsets, one pair a ReLU layer, T-ReLU(x) = min(clip, max(0, (x - b) a)).
+ *
+ * Spiking networks (docs/spiking.md) run layer by layer over all T time steps.  Here, as in network.h, the gain of a spiking layer is
+ * its threshold and its offset is 0 (and its derivative 0); logits are spike counts; the mean of a layer's output is its mean firing
+ * rate, spikes a neuron and step.  Since 0.1. */
 #ifndef OHMTRIM_PLAN_H
 #define OHMTRIM_PLAN_H
 
@@ -46,6 +50,18 @@ ot_status ot_gpus(ot_gpu *out, int most, int *n);
 typedef enum ot_plan_use { OT_PLAN_FORWARD, OT_PLAN_TUNE, OT_PLAN_TRAIN } ot_plan_use;
 typedef enum ot_conv_choice { OT_CONV_AUTO, OT_CONV_DIRECT, OT_CONV_WINOGRAD } ot_conv_choice;
 
+/* What stands for the derivative of a spike, of which there is none: a function of z = membrane - threshold. */
+typedef enum ot_surrogate {
+    OT_SURROGATE_ATAN,             /* (k / 2) / (1 + (pi/2 k z)^2), k = 2 */
+    OT_SURROGATE_FAST_SIGMOID,     /* 1 / (1 + k |z|)^2, k = 25 */
+    OT_SURROGATE_BOXCAR,           /* k where |z| < 1 / (2 k), else 0, k = 1 */
+    OT_SURROGATES
+} ot_surrogate;
+typedef enum ot_spike_loss {
+    OT_SPIKE_LOSS_COUNT,           /* cross-entropy of the spike counts: what decides the class */
+    OT_SPIKE_LOSS_RATE,            /* mean over time steps of the cross-entropy of each step's spikes */
+} ot_spike_loss;
+
 typedef struct ot_plan_options {
     ot_plan_use    use;    /* FORWARD; TUNE adds backward to knobs; TRAIN: batch statistics, backward to weights */
     int            tile;   /* images computed at once, 1..4096; part of the result's identity */
@@ -53,6 +69,10 @@ typedef struct ot_plan_options {
     double         label_smoothing;   /* TRAIN, 0..1: share of the target spread evenly over all classes */
     int            chips;             /* 0: one; more are for ot_fleet (fleet.h) */
     int            input_gradient;    /* TUNE: memory for derivatives to the images too (ot_plan_input_gradient) */
+    /* spiking networks */
+    ot_surrogate   surrogate;
+    double         sharpness;         /* its k; 0: as above */
+    ot_spike_loss  spike_loss;
 } ot_plan_options;
 #define OT_PLAN_OPTIONS_INIT { .use = OT_PLAN_FORWARD, .tile = 128, .conv = OT_CONV_AUTO }
 
@@ -64,10 +84,12 @@ size_t            ot_plan_bytes(const ot_plan *plan);           /* all memory it
 /* Bytes a plan would take, without taking them. */
 ot_status         ot_plan_measure(size_t *bytes, ot_backend *be, const ot_network *net, const ot_plan_options *opt);
 const ot_network *ot_plan_network(const ot_plan *plan);
-int               ot_plan_relus(const ot_plan *plan);           /* L */
+int               ot_plan_relus(const ot_plan *plan);           /* L; 0 of a spiking network */
+int               ot_plan_knobs(const ot_plan *plan);           /* layers with knobs: L of either kind */
 
 ot_status ot_plan_load(ot_plan *plan, const ot_chip *chip);     /* NULL: the network's own weights */
-/* gain, offset: (L) or NULL for 1 and 0.  OT_E_RANGE: a gain below 1/64 or anything not finite. */
+/* gain, offset: (L) or NULL for the network's own (ot_network_knobs_untuned).  OT_E_RANGE: a gain below 1/64, a threshold not above 0, an
+ * offset of a spiking layer that is not 0, anything not finite. */
 ot_status ot_plan_set_knobs(ot_plan *plan, const float *gain, const float *offset);
 
 /* Forward.  `index` picks `n` images of `data` (NULL: the first n).  Any output may be NULL.
@@ -91,7 +113,8 @@ typedef ot_status (*ot_logit_fn)(void *user, const float *logits, int n, float *
 ot_status ot_plan_input_gradient(ot_plan *plan, const float *images, int n, ot_logit_fn fn, void *user, float *grad);
 
 /* Forward of n <= tile images that stops before each T-ReLU with the mean of its input x over images, channels and pixels, and its
- * spread within channels: sd = sqrt(mean over channels of the variance over images and pixels).  `fn` may set the layer's knobs, which are used at once and kept.  For closed forms (DESIGN 6). */
+ * spread within channels: sd = sqrt(mean over channels of the variance over images and pixels).  `fn` may set the layer's knobs, which are used at once and kept.
+ * Of a spiking layer it sees the currents, over time steps too.  For closed forms (DESIGN 6). */
 typedef ot_status (*ot_moment_fn)(void *user, int relu, double mean, double sd, float *gain, float *offset);
 ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, ot_moment_fn fn, void *user);
 

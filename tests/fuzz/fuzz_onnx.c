@@ -15,7 +15,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const ot_layer *l = ot_network_layer(net, i);
         if (l->c < 1 || l->h < 1 || l->w < 1 || l->in[0] >= i || l->in[1] >= i) abort();
         if ((l->crossbar >= 0) != (l->weight != NULL)) abort();
+        if ((l->op == OT_OP_SPIKE) != (l->spike >= 0) || (l->spike >= 0 && !(l->threshold > 0 && l->leak > 0 && l->leak <= 1))) abort();
     }
+    if (ot_network_relus(net) && ot_network_spikes(net)) abort();
     if (ot_network_copy(&copy, net) != OT_OK || ot_network_parameters(copy) != ot_network_parameters(net)) abort();
     ot_network_free(copy);
     ot_network_free(net);
