@@ -126,8 +126,10 @@ static void learn_screen(contender *c, const book *k, const setting *s)
     o.contamination = s->contamination;
     o.threads = 1;
     must(ot_screen_fit(&c->screen, x, s->chips, p, &o, &r));
-    printf("{\"bench\":\"anomalies\",\"screen\":\"%s\",\"p\":%d,\"h\":%d,\"bend\":%g,\"condition\":%g,\"threshold\":%.4g,\"threshold_in_sample\":%.4g,\"log_volume\":%s%.4g%s,\"learn_s\":%.2f}\n",
-           c->name, p, r.h, r.bend, r.condition, r.threshold, r.threshold_in_sample, isnan(r.log_volume) ? "\"" : "", r.log_volume, isnan(r.log_volume) ? "\"" : "", ot__seconds() - start);
+    char volume[32] = "null";
+    if (isfinite(r.log_volume)) snprintf(volume, sizeof volume, "%.4g", r.log_volume);
+    printf("{\"bench\":\"anomalies\",\"screen\":\"%s\",\"p\":%d,\"h\":%d,\"bend\":%g,\"condition\":%g,\"threshold\":%.4g,\"threshold_in_sample\":%.4g,\"log_volume\":%s,\"learn_s\":%.2f}\n",
+           c->name, p, r.h, r.bend, r.condition, r.threshold, r.threshold_in_sample, volume, ot__seconds() - start);
     fflush(stdout);
     ot_free(z);
 }
@@ -138,8 +140,8 @@ static void wilson(char text[32], int k, int n)
 {
     const double z = 1.959963984540054, f = (double)k / n, centre = (f + z * z / (2 * n)) / (1 + z * z / n),
                  half = z / (1 + z * z / n) * sqrt(f * (1 - f) / n + z * z / (4.0 * n * n));
-    if (n < 200 && k && k < n) snprintf(text, 32, "%.0f (%.0f-%.0f)", 100 * f, 100 * fmax(0, centre - half), 100 * fmin(1, centre + half));
-    else snprintf(text, 32, "%.3g (%.2g-%.3g)", 100 * f, 100 * fmax(0, centre - half), 100 * fmin(1, centre + half));
+    const int digits = n < 200 ? 0 : 1;
+    snprintf(text, 32, "%.*f (%.*f-%.*f)", digits, 100 * f, digits, 100 * fmax(0, centre - half), digits, 100 * fmin(1, centre + half));
 }
 
 /* Flags of n chips, by each screen: sums into `mean` if these chips lose accuracy. */
