@@ -51,6 +51,18 @@ ot_status ot_network_set_spiking(ot_network *net, const ot_spiking *s)
     return OT_OK;
 }
 
+ot_status ot_network_set_neurons(ot_network *net, float leak, ot_reset reset, float u_rst)
+{
+    for (int i = 0; i < net->n; i++) {
+        ot_layer l = net->layers[i];
+        if (l.op != OT_OP_SPIKE) continue;
+        l.leak = leak, l.reset = reset, l.u_rst = u_rst;
+        OT_TRY(ot__spike_check(net, &l));
+        net->layers[i] = l;
+    }
+    return OT_OK;
+}
+
 ot_status ot_network_check_spiking(const ot_network *net)
 {
     int last = net->n - 1;

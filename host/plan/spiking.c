@@ -22,21 +22,32 @@ static ot_status check_pixels(const ot_plan *p, const ot_data *data, int64_t num
 }
 
 /* From the last step to the first, so that the picture at the front is read until it is overwritten. */
-static void draw(const ot_plan *p, uint32_t number, float *x)
+static void draw(const ot_plan *p, uint64_t seed, uint32_t number, float *x)
 {
     for (int t = p->spiking->steps - 1; t >= 0; t--) {
         float *out = x + (size_t)t * p->image;
         for (size_t k = 0; k < p->image; k += 4) {
             uint32_t w[4];
-            ot_philox(&w[0], &w[1], &w[2], &w[3], p->spiking->seed, (uint32_t)(k / 4), (uint32_t)t, number, OT_PURPOSE_SPIKES);
+            ot_philox(&w[0], &w[1], &w[2], &w[3], seed, (uint32_t)(k / 4), (uint32_t)t, number, OT_PURPOSE_SPIKES);
             for (size_t j = 0; j < 4 && k + j < p->image; j++) out[k + j] = (float)(w[j] >> 8) * 0x1p-24f < x[k + j] ? 1.0f : 0.0f;
         }
     }
 }
 
+size_t ot_plan_input(const ot_plan *p) { return p->image * (size_t)p->tensors[0].frames; }
+
+ot_status ot_plan_input_spikes(const ot_plan *p, uint64_t seed, uint32_t number, float *x)
+{
+    if (!p->spiking || p->spiking->coding != OT_CODING_RATE) OT_FAIL(OT_E_RANGE, "input spikes want a spiking network with rate coding");
+    for (size_t k = 0; k < p->image; k++)
+        if (!(x[k] >= 0 && x[k] <= 1)) OT_FAIL(OT_E_DATA, "image %u, number %zu = %g: rate coding wants 0..1 (pixels / 255 with mean 0, std 1)", number, k, (double)x[k]);
+    draw(p, seed, number, x);
+    return OT_OK;
+}
+
 ot_status ot__plan_take_image(const ot_plan *p, const ot_data *data, int64_t number, float *to)
 {
     OT_TRY(check_pixels(p, data, number, to));
-    if (p->spiking->coding == OT_CODING_RATE) draw(p, (uint32_t)number, to);
+    if (p->spiking->coding == OT_CODING_RATE) draw(p, p->spiking->seed, (uint32_t)number, to);
     return OT_OK;
 }

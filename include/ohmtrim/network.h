@@ -143,6 +143,8 @@ ot_status   ot_network_set_class_names(ot_network *net, const char *comma_separa
 /* Time steps and input coding (metadata ohmtrim.steps, ohmtrim.coding, ohmtrim.spike_seed).  OT_E_RANGE: steps outside 1..OT_MAX_STEPS. */
 const ot_spiking *ot_network_spiking(const ot_network *net);            /* steps 0 where it was not said, or does not spike */
 ot_status         ot_network_set_spiking(ot_network *net, const ot_spiking *spiking);
+/* All spiking layers' leak, reset and u_rst (0 unless fixed) at once.  OT_E_DATA as ot_network_add. */
+ot_status         ot_network_set_neurons(ot_network *net, float leak, ot_reset reset, float u_rst);
 /* Whether it can run: always for a network without spiking layers.  OT_E_UNSUPPORTED: the last layer is not a spiking one (a reshape
  * may follow it), or an addition joins a still picture and spikes; OT_E_RANGE: it was not said how many time steps. */
 ot_status         ot_network_check_spiking(const ot_network *net);

@@ -119,11 +119,16 @@ typedef ot_status (*ot_moment_fn)(void *user, int relu, double mean, double sd, 
 ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, ot_moment_fn fn, void *user);
 
 /* Training (TRAIN plans): parameters as the flat vector of network.h; batch norm uses the minibatch's own statistics.
- * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile.
+ * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile; with rate coding the spikes of all steps,
+ * (n, T, c, h, w).
  * grad: d(mean loss)/d(parameters); batch_statistics: as ot_network_get_statistics, of this minibatch (variance unbiased). */
 ot_status ot_plan_set_parameters(ot_plan *plan, const float *parameters);
 ot_status ot_plan_train(ot_plan *plan, const float *images, const int32_t *labels, int n, float *grad, float *batch_statistics,
                         double *loss, int64_t *correct);
+/* Numbers of one image that ot_plan_train takes: c h w, with rate coding T c h w. */
+size_t ot_plan_input(const ot_plan *plan);
+/* Rate coding: x (T, c, h, w) begins with a picture of 0..1, which becomes its spikes at each step, drawn by (seed, number, step, pixel). */
+ot_status ot_plan_input_spikes(const ot_plan *plan, uint64_t seed, uint32_t number, float *x);
 
 #ifdef __cplusplus
 }
