@@ -81,7 +81,7 @@ static int open_golden(golden *g, const char *backend, ot_plan_options opt, int 
     if (st == OT_OK) st = ot_plan_open(&g->plan, g->be, g->net, &opt);
     if (st == OT_OK && random) st = ot_plan_set_knobs(g->plan, thresholds, NULL);
     if (st != OT_OK) printf("\n%s\n", ot_last_error());
-    return st == OT_OK && ot_plan_knobs(g->plan) == L && ot_plan_relus(g->plan) == 0;
+    return st == OT_OK && ot_plan_knobs(g->plan) == L && ot_network_relus(g->net) == 0;
 }
 
 TEST counts_are_the_golden_ones(const char *backend, int random, int tile)
@@ -748,7 +748,7 @@ static ot_status note_currents(void *user, int layer, double mean, double sd, fl
     double *seen = user;
     seen[2 * layer] = mean;
     seen[2 * layer + 1] = sd;
-    if (layer == 1) *gain = 0.625f;
+    if (layer == 1) *gain = 1.25f;
     return *offset == 0 ? OT_OK : OT_E_BUG;
 }
 
@@ -757,27 +757,27 @@ TEST closed_forms_see_currents_and_set_thresholds(const char *backend)
     ot_network *net = everything(OT_CODING_DIRECT);
     ot_data    *data = pictures(net, E_IMAGES);
     double      seen[2 * E_LAYERS], again[2 * E_LAYERS];
-    float       threshold[E_LAYERS], offset[E_LAYERS], want[E_IMAGES * E_CLASSES], got[E_IMAGES * E_CLASSES];
+    float       gain[E_LAYERS], offset[E_LAYERS] = {0}, want[E_IMAGES * E_CLASSES], got[E_IMAGES * E_CLASSES];
     ot_backend *be;
     ot_plan    *plan;
     ASSERT_EQ(E_LAYERS, ot_network_knobs(net));
-    ot_network_knobs_untuned(net, threshold, offset);
-    ASSERT(threshold[0] == 0.75f && threshold[5] == 0.5f && offset[5] == 0);
+    for (int l = 0; l < E_LAYERS; l++) gain[l] = 1;
+    ASSERT(ot_network_spike(net, 0)->threshold == 0.75f && ot_network_spike(net, 1)->threshold == 0.5f);
     OK(ot_backend_open(&be, backend, NULL));
     OK(ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = E_IMAGES}));
     OK(ot_plan_moments(plan, data, NULL, E_IMAGES, note_currents, seen));
     OK(ot_plan_forward(plan, data, NULL, E_IMAGES, want, NULL));     /* it holds what fn set */
-    threshold[1] = 0.625f;
-    OK(ot_plan_set_knobs(plan, threshold, NULL));
+    gain[1] = 1.25f;                                                 /* of 0.5 */
+    OK(ot_plan_set_knobs(plan, gain, NULL));
     OK(ot_plan_forward(plan, data, NULL, E_IMAGES, got, NULL));
     ASSERT_MEM_EQ(want, got, sizeof want);
     OK(ot_plan_moments(plan, data, NULL, E_IMAGES, note_currents, again));
     ASSERT_MEM_EQ(seen, again, sizeof seen);
     for (int l = 0; l < E_LAYERS; l++) ASSERT(isfinite(seen[2 * l]) && seen[2 * l + 1] > 0);
-    threshold[2] = 0;
-    FAILS(OT_E_RANGE, "threshold of spiking layer 2 = 0, want a finite number above 0", ot_plan_set_knobs(plan, threshold, NULL));
-    threshold[2] = NAN;
-    FAILS(OT_E_RANGE, "threshold of spiking layer 2 = nan", ot_plan_set_knobs(plan, threshold, NULL));
+    gain[2] = 0;
+    FAILS(OT_E_RANGE, "gain of spiking layer 2 = 0, want a finite number of at least 1/64", ot_plan_set_knobs(plan, gain, NULL));
+    gain[2] = NAN;
+    FAILS(OT_E_RANGE, "gain of spiking layer 2 = nan", ot_plan_set_knobs(plan, gain, NULL));
     offset[4] = 0.5f;
     FAILS(OT_E_RANGE, "offset of spiking layer 4 = 0.5, want 0", ot_plan_set_knobs(plan, NULL, offset));
     OK(ot_plan_forward(plan, data, NULL, E_IMAGES, got, NULL));      /* what was refused was not taken */
@@ -798,15 +798,15 @@ TEST a_fleet_gives_each_chip_its_own_answers(void)
     ot_device       dev;
     ot_variation    var = {.sigma = 0.048, .sys_share = 0.5, .bits = 6, .seed = 3};
     uint32_t        numbers[CHIPS] = {4, 0, 9};
-    float           gain[CHIPS * E_LAYERS], offset[E_LAYERS], counts[CHIPS * FEW * E_CLASSES], rates[CHIPS * FEW * E_LAYERS], one[FEW * E_CLASSES], rate[FEW * E_LAYERS];
+    float           gain[CHIPS * E_LAYERS], counts[CHIPS * FEW * E_CLASSES], rates[CHIPS * FEW * E_LAYERS], one[FEW * E_CLASSES], rate[FEW * E_LAYERS];
     ot_plan_options opt = {.tile = 3};
     ot_backend     *be;
     ot_fleet       *fleet;
     ot_plan        *plan;
     OK(ot_device_open(&dev, "r1"));
     for (int k = 0; k < CHIPS; k++) {
-        ot_network_knobs_untuned(net, gain + k * E_LAYERS, offset);
-        gain[k * E_LAYERS + k] += 0.0625f;
+        for (int l = 0; l < E_LAYERS; l++) gain[k * E_LAYERS + l] = 1;
+        gain[k * E_LAYERS + k] += 0.125f;
     }
     OK(ot_backend_open(&be, "cpu", NULL));
     OK(ot_plan_open(&plan, be, net, &opt));
@@ -828,7 +828,7 @@ TEST a_fleet_gives_each_chip_its_own_answers(void)
         }
     }
     gain[E_LAYERS] = -1;
-    FAILS(OT_E_RANGE, "threshold of spiking layer 0 = -1", ot_fleet_set_knobs(fleet, gain, NULL));
+    FAILS(OT_E_RANGE, "chip 0: gain of spiking layer 0 = -1", ot_fleet_set_knobs(fleet, gain, NULL));
     ot_fleet_free(fleet);
     ot_plan_free(plan);
     ot_backend_close(be);
@@ -944,8 +944,8 @@ TEST spiking_networks_read_back_as_written(int rate)
     OK(answer(&want, "cpu", net, data, NULL, (ot_plan_options){.tile = 4}));
     OK(answer(&got, "cpu", back, data, NULL, (ot_plan_options){.tile = 4}));
     ASSERT_MEM_EQ(&want, &got, sizeof want);
-    ot_network_knobs_untuned(net, knobs[0], knobs[1]);
-    knobs[0][3] = 0.8125f;
+    for (int l = 0; l < E_LAYERS; l++) knobs[0][l] = 1, knobs[1][l] = 0;
+    knobs[0][3] = 0.8125f / ot_network_spike(net, 3)->threshold;
     OK(ot_network_save(net, scratch("tuned.onnx"), knobs[0], knobs[1]));
     OK(ot_network_open(&tuned, scratch("tuned.onnx")));
     ASSERT(ot_network_spike(tuned, 3)->threshold == 0.8125f && ot_network_spike(tuned, 2)->threshold == 0.5f);

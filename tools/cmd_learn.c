@@ -27,7 +27,7 @@ static const struct argp_option options[] = {
     {"mender", MENDER, "NAME", 0, "where knobs come from: learned (default), nearest, knn, ridge, moments, none (default for arrays without --knobs)", 0},
     {"clusters", CLUSTERS, "N", 0, "of the casebook (0: 2..30 by silhouette)", 0},
     {"stimulus", STIMULUS, "NAME", 0, "of the campaign: random, or one that select put there (the campaign's own)", 0},
-    {"signature", SIGNATURE, "full|final|moments", 0, "layer means and class outputs; class outputs alone; full and each layer's input moments (full)", 0},
+    {"signature", SIGNATURE, "full|final|moments", 0, "layer means and class outputs; class outputs alone; full and each layer's input moments (what the campaign's tuners looked at)", 0},
     {"signatures", SIGNATURES, "S.npy", 0, "measured signatures (n, S) of chips as they were made, instead of a campaign; also FILE.npz:NAME, as the next ones", 1},
     {"accuracy", ACCURACY, "A.npy", 0, "their accuracies (n), 0..1", 1},
     {"knobs", KNOBS, "K.npy", 0, "the knobs that mended them (n, 2, L): gains, offsets", 1},

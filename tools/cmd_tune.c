@@ -148,7 +148,7 @@ static ot_status prepare(bench *b, const args *a)
     ot_plan_options   how = OT_PLAN_OPTIONS_INIT;
     ot_device         dev;
     OT_TRY(cli_open_network(c, &b->net, a->network));
-    if (ot_network_relus(b->net) < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: no ReLU layer, so there are no knobs to tune", a->network);
+    if (ot_network_knobs(b->net) < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: neither ReLU nor spiking layers, so there are no knobs to tune", a->network);
     OT_TRY(ot_data_open(&b->test, c->data, OT_SPLIT_TEST, 0));        /* all: a casebook's stimulus may lie past --limit */
     OT_TRY(ot_data_check(b->test, b->net));
     OT_TRY(ot_data_open(&b->train, c->data, OT_SPLIT_TRAIN, a->train_limit));
@@ -166,7 +166,7 @@ static ot_status prepare(bench *b, const args *a)
                 (double)bytes / 1048576, (double)c->memory / 1048576);
     if (c->dry_run) {
         printf("chip %d of %s: %.1f MB, %d knob pairs, %d test images, %d training images\n", a->chip, a->network, (double)bytes / 1048576,
-               ot_network_relus(b->net), b->test->n, b->train->n);
+               ot_network_knobs(b->net), b->test->n, b->train->n);
         return OT_OK;
     }
     OT_TRY(ot_plan_open(&b->plan, b->be, b->net, &how));
@@ -181,7 +181,7 @@ static ot_status prepare(bench *b, const args *a)
         OT_TRY(ot_signature_measure(b->signature, b->plan, &b->stimulus.images, b->stimulus.index, k));
     }
     OT_TRY(accuracy(b, c->limit, &b->before));
-    size_t relus = (size_t)ot_network_relus(b->net);
+    size_t relus = (size_t)ot_network_knobs(b->net);
     b->gain = ot_alloc(relus, sizeof *b->gain);
     b->offset = ot_alloc(relus, sizeof *b->offset);
     if (!b->gain || !b->offset) OT_NOMEM("knobs", 2 * relus * sizeof *b->gain);
@@ -192,7 +192,7 @@ static void add_knobs(cJSON *o, const bench *b)
 {
     cJSON *gain = cJSON_AddArrayToObject(o, "gain"), *offset = cJSON_AddArrayToObject(o, "offset");
     char   text[32];
-    for (int l = 0; l < ot_network_relus(b->net); l++) {              /* nine digits give the float back */
+    for (int l = 0; l < ot_network_knobs(b->net); l++) {              /* nine digits give the float back */
         snprintf(text, sizeof text, "%.9g", (double)b->gain[l]);
         cJSON_AddItemToArray(gain, cJSON_CreateRaw(text));
         snprintf(text, sizeof text, "%.9g", (double)b->offset[l]);

@@ -35,7 +35,7 @@ static ot_status read_layout(ot_campaign_answers *a, ot_store *s, int64_t *id, c
 }
 
 /* The numbers of the layout's kind from a full signature and moments. */
-static void arrange(float *out, const ot_layout *l, const float *full, const float *moments)
+void ot__answers_arrange(float *out, const ot_layout *l, const float *full, const float *moments)
 {
     const size_t relus = (size_t)l->relus, classes = (size_t)l->classes, one = relus + classes, k = (size_t)l->images;
     if (l->kind == OT_SIGNATURE_FINAL) {
@@ -59,7 +59,7 @@ static ot_status take_row(ot_campaign_answers *a, ot_store *s, sqlite3_stmt *stm
                 (long long)sqlite3_column_int64(stmt, 0));
     a->chip[at] = (uint32_t)sqlite3_column_int64(stmt, 0);
     a->accuracy[at] = (double)sqlite3_column_int64(stmt, 3) / (double)images;
-    arrange(a->signature + at * (size_t)l->length, l, sqlite3_column_blob(stmt, 1), sqlite3_column_blob(stmt, 2));
+    ot__answers_arrange(a->signature + at * (size_t)l->length, l, sqlite3_column_blob(stmt, 1), sqlite3_column_blob(stmt, 2));
     for (size_t i = 0; i < relus && !gain; i++) a->gain[at * relus + i] = 1, a->offset[at * relus + i] = 0;
     if (gain) memcpy(a->gain + at * relus, gain, relus * sizeof(float)), memcpy(a->offset + at * relus, offset, relus * sizeof(float));
     memcpy(a->bits + at * a->n_bits, bits, a->n_bits);

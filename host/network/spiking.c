@@ -32,15 +32,6 @@ const ot_layer *ot_network_spike(const ot_network *net, int number)
     return NULL;
 }
 
-void ot_network_knobs_untuned(const ot_network *net, float *gain, float *offset)
-{
-    for (int i = 0; i < net->n; i++) {
-        const ot_layer *l = &net->layers[i];
-        if (l->relu >= 0) gain[l->relu] = 1, offset[l->relu] = 0;
-        if (l->spike >= 0) gain[l->spike] = l->threshold, offset[l->spike] = 0;
-    }
-}
-
 const ot_spiking *ot_network_spiking(const ot_network *net) { return &net->spiking; }
 
 ot_status ot_network_set_spiking(ot_network *net, const ot_spiking *s)

@@ -84,7 +84,7 @@ ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_o
         void          *g = ot__plan_grad(p, s->dst);
         if (!g) continue;
         if (l >= 0) {
-            back.gain = p->gain[l];
+            back.gain = s->kind == OT_STEP_SPIKE ? ot__step_threshold(s, p->gain[l]) : p->gain[l];
             back.offset = p->offset[l];
             if (grad_gain) back.grad_gain = &gain, back.grad_offset = &offset;
         }
@@ -92,7 +92,7 @@ ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_o
         void *dsrc = ot__plan_operand(p, s->src, &back.add_src), *dres = ot__plan_operand(p, s->res, &back.add_res);
         OT_TRY(b->backward(p->be->ctx, p->ops[i], ot__plan_tensor(p, s->src), ot__plan_tensor(p, s->dst), g, dsrc, dres, p->scratch, &back));
         if (l >= 0 && grad_gain) {
-            grad_gain[l] += gain;
+            grad_gain[l] += s->kind == OT_STEP_SPIKE ? gain * ot__step_threshold_slope(s, p->gain[l]) : gain;
             grad_offset[l] += offset;
         }
     }

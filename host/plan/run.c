@@ -31,7 +31,7 @@ ot_status ot__plan_step(ot_plan *p, int i, int n, int taps, int skip_relu)
     const int      l = ot__step_knob(s);
     ot_step_run    run = {.n = n * p->tensors[s->dst].frames, .gain = 1.0f, .skip_relu = skip_relu};
     if (l >= 0) {
-        run.gain = p->gain[l];
+        run.gain = s->kind == OT_STEP_SPIKE ? ot__step_threshold(s, p->gain[l]) : p->gain[l];
         run.offset = p->offset[l];
         if (taps) run.tap = p->tap + (size_t)l * (size_t)p->opt.tile;
     }

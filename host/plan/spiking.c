@@ -34,6 +34,9 @@ static void draw(const ot_plan *p, uint64_t seed, uint32_t number, float *x)
     }
 }
 
+float  ot__step_threshold(const ot_step *s, float gain) { return s->layer->threshold * gain; }
+double ot__step_threshold_slope(const ot_step *s, float gain) { return (void)gain, (double)s->layer->threshold; }
+
 size_t ot_plan_input(const ot_plan *p) { return p->image * (size_t)p->tensors[0].frames; }
 
 ot_status ot_plan_input_spikes(const ot_plan *p, uint64_t seed, uint32_t number, float *x)

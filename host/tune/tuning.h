@@ -11,6 +11,7 @@ struct ot_tuning {
     int64_t         n[4];              /* images of each list */
     uint32_t       *index[4];          /* ALL, SUBSET, MATCH, POLISH */
     double         *mean, *sd;         /* (L) the ideal's, on the MATCH images */
+    double         *rate;              /* (L) its firing rates there; NULL: the network does not spike */
     const ot_data  *stimulus_of;       /* borrowed; NULL until there is a stimulus */
     uint32_t       *stimulus;
     int             n_stimulus;
@@ -18,12 +19,16 @@ struct ot_tuning {
 };
 enum { ALL, SUBSET, MATCH, POLISH };
 
+/* Firing rates are matched with gains in here: as far as thresholds can be set on a chip, and some more. */
+#define OT__RATE_LOW 0.25
+#define OT__RATE_HIGH 4.0
+
 /* The casebook's way of a tuner that looks there. */
 ot_mender ot__mender_of(ot_tuner t);
 /* Casebook and signature are there and fit, or a sentence; so for a stimulus. */
 ot_status ot__tuning_may(const ot_tuning *t, ot_tuner tuner, const ot_casebook *cb, const float *signature);
 
 /* Matching's rule for one layer (closed_form.c): knobs from the ideal's and the chip's mean and spread. */
-void ot__match(double mean0, double sd0, double mean, double sd, float *gain, float *offset, ot_tune_cost *cost);
+void ot__match(int spiking, double mean0, double sd0, double mean, double sd, float *gain, float *offset, ot_tune_cost *cost);
 
 #endif

@@ -11,8 +11,9 @@
  * is the index of their knobs.  Batch norm stays apart from the weights (digital and ideal, DESIGN 4.2).
  *
  * A spiking network has integrate-and-fire layers in place of ReLU layers, never both, and runs T time steps (docs/spiking.md).  Its knobs
- * are one threshold a spiking layer: wherever a function takes gain and offset (L each), gain[l] is the threshold of spiking layer l and
- * offset[l] is 0.  Its "logits" are the spike counts of its last layer.  Since 0.1. */
+ * are one threshold a spiking layer: wherever a function takes gain and offset (L each), gain[l] is the threshold of spiking layer l over
+ * the one it was designed with, and offset[l] is 0, so that 1 and 0 are any network's untuned knobs.  Its "logits" are the spike counts of
+ * its last layer.  Since 0.1. */
 #ifndef OHMTRIM_NETWORK_H
 #define OHMTRIM_NETWORK_H
 
@@ -103,7 +104,7 @@ void      ot_network_free(ot_network *net);
 
 /* Write an ONNX file, opset 13, batch size dynamic, metadata_props `ohmtrim.*`; whole or not at all.  `gain` and
  * `offset` (L each, or NULL) write each T-ReLU whose knobs are not 1, 0 as Sub, Mul, Relu (paper 000 IV.A), which every
- * runtime reads.  Spiking layers become nodes ohmtrim::IF with the thresholds of `gain`, which other runtimes refuse. */
+ * runtime reads.  Spiking layers become nodes ohmtrim::IF with their thresholds times `gain`, which other runtimes refuse. */
 ot_status ot_network_save(const ot_network *net, const char *path, const float *gain, const float *offset);
 
 /* Build one.  ot_network_new makes the input layer; ot_network_add checks `desc`, fills the output shape and numbers, copies the
@@ -123,8 +124,6 @@ const ot_layer *ot_network_relu(const ot_network *net, int number);
 int             ot_network_spikes(const ot_network *net);               /* number of spiking layers: L of a spiking network, else 0 */
 const ot_layer *ot_network_spike(const ot_network *net, int number);
 int             ot_network_knobs(const ot_network *net);                /* layers with knobs, of either kind: L */
-/* The knobs the network was designed with, gain (L), offset (L): 1 and 0, or each spiking layer's threshold and 0. */
-void            ot_network_knobs_untuned(const ot_network *net, float *gain, float *offset);
 int             ot_network_classes(const ot_network *net);              /* elements of the last layer */
 const char     *ot_network_name(const ot_network *net);
 size_t          ot_layer_weights(const ot_layer *layer);                /* elements of `weight`; 0 if not a crossbar */

@@ -13,7 +13,7 @@
  * offsets, one pair a ReLU layer, T-ReLU(x) = min(clip, max(0, (x - b) a)).
  *
  * Spiking networks (docs/spiking.md) run layer by layer over all T time steps.  Here, as in network.h, the gain of a spiking layer is
- * its threshold and its offset is 0 (and its derivative 0); logits are spike counts; the mean of a layer's output is its mean firing
+ * its threshold over the designed one and its offset is 0 (and its derivative 0); logits are spike counts; the mean of a layer's output is its mean firing
  * rate, spikes a neuron and step.  Since 0.1. */
 #ifndef OHMTRIM_PLAN_H
 #define OHMTRIM_PLAN_H
@@ -84,12 +84,10 @@ size_t            ot_plan_bytes(const ot_plan *plan);           /* all memory it
 /* Bytes a plan would take, without taking them. */
 ot_status         ot_plan_measure(size_t *bytes, ot_backend *be, const ot_network *net, const ot_plan_options *opt);
 const ot_network *ot_plan_network(const ot_plan *plan);
-int               ot_plan_relus(const ot_plan *plan);           /* L; 0 of a spiking network */
-int               ot_plan_knobs(const ot_plan *plan);           /* layers with knobs: L of either kind */
+int               ot_plan_knobs(const ot_plan *plan);           /* layers with knobs, ReLU or spiking: L */
 
 ot_status ot_plan_load(ot_plan *plan, const ot_chip *chip);     /* NULL: the network's own weights */
-/* gain, offset: (L) or NULL for the network's own (ot_network_knobs_untuned).  OT_E_RANGE: a gain below 1/64, a threshold not above 0, an
- * offset of a spiking layer that is not 0, anything not finite. */
+/* gain, offset: (L) or NULL for 1 and 0.  OT_E_RANGE: a gain below 1/64, an offset of a spiking layer that is not 0, anything not finite. */
 ot_status ot_plan_set_knobs(ot_plan *plan, const float *gain, const float *offset);
 
 /* Forward.  `index` picks `n` images of `data` (NULL: the first n).  Any output may be NULL.
@@ -117,6 +115,12 @@ ot_status ot_plan_input_gradient(ot_plan *plan, const float *images, int n, ot_l
  * Of a spiking layer it sees the currents, over time steps too.  For closed forms (DESIGN 6). */
 typedef ot_status (*ot_moment_fn)(void *user, int relu, double mean, double sd, float *gain, float *offset);
 ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, ot_moment_fn fn, void *user);
+
+/* Spiking networks: mean firing rates (L) of each layer on n <= tile images, spikes a neuron and step; and, layer by layer, the gains
+ * between low (>= 1/64) and high that bring them to `rate` (L), by halving: gain (L), and into the plan; offsets are let be.  Where a rate is
+ * out of reach the gain ends at low or high.  OT_E_UNSUPPORTED: the network does not spike. */
+ot_status ot_plan_rates(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, double *rate);
+ot_status ot_plan_match_rates(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *rate, double low, double high, float *gain);
 
 /* Training (TRAIN plans): parameters as the flat vector of network.h; batch norm uses the minibatch's own statistics.
  * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile; with rate coding the spikes of all steps,
