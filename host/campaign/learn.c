@@ -123,14 +123,14 @@ static ot_status read_all(ot_campaign_learned *l, const char *db_path)
     const char *mender = o->book.mender == OT_MENDER_NONE ? "none" : ot_tuner_name(ot_mender_tuner(o->book.mender));    /* no rows of "none" */
     char        tuner[64];
     OT_TRY(casebook_tuner(tuner, db_path));
-    OT_TRY(ot_campaign_answers_read(&l->casebook, db_path, "casebook", "untuned", o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->casebook_tuned, db_path, "casebook", tuner, o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->casebook_mended, db_path, "casebook", mender, o->stimulus, o->kind));
+    OT_TRY(ot_campaign_answers_read(&l->casebook, db_path, "casebook", "untuned", o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->casebook_tuned, db_path, "casebook", tuner, o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->casebook_mended, db_path, "casebook", mender, o->stimulus, o->kind, o->images));
     for (int m = 0; m < OT_MENDERS; m++)
         if (m != (int)o->book.mender && m != OT_MENDER_NONE)
-            OT_TRY(ot_campaign_answers_read(&l->casebook_others[m], db_path, "casebook", ot_tuner_name(ot_mender_tuner((ot_mender)m)), o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->evaluate, db_path, "evaluate", "untuned", o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->evaluate_tuned, db_path, "evaluate", mender, o->stimulus, o->kind));
+            OT_TRY(ot_campaign_answers_read(&l->casebook_others[m], db_path, "casebook", ot_tuner_name(ot_mender_tuner((ot_mender)m)), o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->evaluate, db_path, "evaluate", "untuned", o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->evaluate_tuned, db_path, "evaluate", mender, o->stimulus, o->kind, o->images));
     if (l->evaluate_tuned->n == 0 || l->evaluate->n == 0) {
         ot_campaign_answers_free(l->evaluate_tuned);
         l->evaluate_tuned = NULL;

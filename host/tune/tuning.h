@@ -20,8 +20,8 @@ struct ot_tuning {
 enum { ALL, SUBSET, MATCH, POLISH };
 
 /* Firing rates are matched with gains in here: as far as thresholds can be set on a chip, and some more. */
-#define OT__RATE_LOW 0.25
-#define OT__RATE_HIGH 4.0
+#define OT__RATE_LOW 0.5
+#define OT__RATE_HIGH 2.0
 
 /* The casebook's way of a tuner that looks there. */
 ot_mender ot__mender_of(ot_tuner t);

@@ -148,6 +148,7 @@ ot_status ot_campaign_add_stimulus(const char *db_path, const char *name, const 
 /* Chips of one role ("casebook", "evaluate") with one set of knobs ("untuned", or a tuner's name), in chip order; failed ones are left out. */
 typedef struct ot_campaign_answers {
     ot_layout layout;                    /* of a signature: K, L, C, S */
+    int       asked;                     /* images of the stimulus; K may be fewer */
     int64_t   images, ideal;             /* test images, and the ideal network's right answers */
     int       n;
     uint32_t *chip;                      /* (n) */
@@ -160,7 +161,7 @@ typedef struct ot_campaign_answers {
 } ot_campaign_answers;
 /* OT_E_RANGE: no such stimulus; OT_E_FORMAT: not answered yet; OT_E_VERSION: a file of an older version. */
 ot_status ot_campaign_answers_read(ot_campaign_answers **out, const char *db_path, const char *role, const char *knobs, const char *stimulus,
-                                   ot_signature_kind kind);
+                                   ot_signature_kind kind, int images);
 void      ot_campaign_answers_free(ot_campaign_answers *a);
 
 /* -- Verdicts: what rules make of the evaluation chips ------------------------------------------------------------ */
@@ -192,6 +193,7 @@ typedef struct ot_campaign_learn_options {
     double            drop;              /* 0.02 */
     char              stimulus[64];      /* "": the spec's */
     ot_signature_kind kind;              /* OT_SIGNATURE_KINDS: what the campaign's tuners look at; the mender moments makes it moments */
+    int               images;            /* > 0: only the first so many of the stimulus */
     const ot_chips   *more, *more_tuned; /* (n_more, n_more_tuned) chips tested in full since, which teach too; borrowed */
     int               n_more, n_more_tuned;
 } ot_campaign_learn_options;

@@ -73,7 +73,7 @@ ot_status ot_tune_targets(double *mean, double *sd, ot_plan *plan, const ot_data
 ot_status ot_tune_closed_form(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *mean, const double *sd,
                               float *gain, float *offset, ot_tune_cost *cost);
 
-/* Spiking networks: layer by layer the gain, 0.25..4, that brings the mean firing rate to rate (L), the ideal's (ot_plan_rates): one
+/* Spiking networks: layer by layer the gain, 0.5..2, that brings the mean firing rate to rate (L), the ideal's (ot_plan_rates): one
  * forward pass, the scans repeated.  Offsets 0. */
 ot_status ot_tune_match_rates(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *rate, float *gain, float *offset,
                               ot_tune_cost *cost);
