@@ -107,7 +107,7 @@ TEST input_spikes_are_drawn_by_seed_and_number(void)
     FAILS(OT_E_DATA, "image 3, number 5 = 1.5: rate coding wants 0..1", ot_plan_input_spikes(plan, 5, 3, a));
     a[5] = NAN;
     FAILS(OT_E_DATA, "number 5 = nan", ot_plan_input_spikes(plan, 5, 3, a));
-    FAILS(OT_E_RANGE, "want a spiking network with rate coding", ot_plan_input_spikes(still, 5, 3, a));
+    FAILS(OT_E_RANGE, "want a spiking network with rate or latency coding", ot_plan_input_spikes(still, 5, 3, a));
     ot_plan_free(plan);
     ot_plan_free(still);
     ot_backend_close(be);
@@ -163,13 +163,17 @@ static ot_train_options adam(void)
     return o;
 }
 
-TEST small_networks_learn(int rate, int loss, int leaky)
+TEST small_networks_learn(int rate, int loss, int leaky, int once)
 {
     ot_network *net;
     last        l = {0};
     ot_train_options o = adam();
     o.spike_loss = (ot_spike_loss)loss;
     OK(small(&net, rate ? OT_CODING_RATE : OT_CODING_DIRECT, leaky ? 0.75f : 1.0f));
+    if (once) {
+        OK(ot_network_set_neurons(net, 1, OT_RESET_ONCE, 0));
+        OK(ot_network_set_spiking(net, &(ot_spiking){.steps = 8, .coding = OT_CODING_LATENCY}));
+    }
     OK(ot_train(net, "cpu", &quarters, &quarters, &o, note, &l));
     ASSERT_EQ(24, l.epochs);
     if (!(l.test >= 0.9)) printf("\naccuracy %g, in training %g\n", l.test, l.train);
@@ -233,6 +237,73 @@ TEST unusable_settings_are_refused(void)
     OK(ot_network_set_normalisation(net, &mean, &one));
     o = adam();
     FAILS(OT_E_DATA, "rate coding wants 0..1 (pixels / 255 with mean 0, std 1)", ot_train(net, "cpu", &quarters, NULL, &o, NULL, NULL));
+    ot_network_free(net);
+    PASS();
+}
+
+/* --- time to first spike --- */
+
+/* Each pixel fires once, the brighter the sooner; the last layer's first to fire counts most. */
+TEST the_first_to_fire_wins(const char *backend)
+{
+    enum { T = 9, PIXELS = 4 };
+    ot_network *net;
+    ot_backend *be;
+    ot_plan    *plan;
+    float       x[PIXELS] = {1, 0.5f, 0, 0.126f}, score[PIXELS], frames[T * PIXELS], gain = 1, want[PIXELS] = {9, 5, 0, 2};
+    double      loss, slope, none, up, down;
+    int32_t     label = 1;
+    ot_data     one = {.name = (char *)"one", .n = 1, .c = 1, .h = 2, .w = 2, .classes = PIXELS, .values = x, .labels = &label};
+    OK(ot_network_new(&net, "first", 1, 2, 2));
+    net_spike(net, net_flatten(net, 0), 0.5f, 1, OT_RESET_ONCE, 0);
+    OK(ot_network_set_spiking(net, &(ot_spiking){.steps = T, .coding = OT_CODING_LATENCY}));
+    ASSERT(ot_network_once(net));
+    OK(ot_backend_open(&be, backend, NULL));
+    OK(ot_plan_open(&plan, be, net, &(ot_plan_options){.use = OT_PLAN_TUNE, .tile = 2}));
+    memcpy(frames, x, sizeof x);
+    OK(ot_plan_input_spikes(plan, 0, 0, frames));
+    for (int k = 0; k < PIXELS; k++) {
+        int spikes = 0;
+        for (int t = 0; t < T; t++) spikes += frames[t * PIXELS + k] > 0;
+        ASSERT_EQ(x[k] > 0, spikes);
+        if (x[k] > 0) ASSERT(frames[(int)lrint((1 - (double)x[k]) * (T - 1)) * PIXELS + k] == 1);
+    }
+    check_poison(score, PIXELS);
+    OK(ot_plan_forward(plan, &one, NULL, 1, score, NULL));
+    ASSERT_MEM_EQ(want, score, sizeof want);
+    gain = 0.5f;                                                     /* a gain on the current: 0.5 is not above 0.5 */
+    OK(ot_plan_set_knobs(plan, &gain, NULL));
+    OK(ot_plan_forward(plan, &one, NULL, 1, score, NULL));
+    for (int k = 0; k < PIXELS; k++) ASSERT(score[k] == 0);
+    OK(ot_plan_gradient(plan, &one, NULL, 1, &up, &slope, &none));
+    ASSERT(up > 0 && none == 0 && fabs(slope) > 1e-6);
+    OK(ot_plan_set_knobs(plan, NULL, NULL));
+    OK(ot_plan_gradient(plan, &one, NULL, 1, &loss, &slope, &none));
+    ASSERT_IN_RANGE(log(exp(9) + exp(5) + 1 + exp(2)) - 5, loss, 1e-6);
+    down = slope;
+    gain = 2;                                                        /* the same threshold in other words: half of 0.5 times (2 / 1)^2 */
+    ot_plan_free(plan);
+    ot_network_free(net);
+    OK(ot_network_new(&net, "half", 1, 2, 2));
+    net_spike(net, net_flatten(net, 0), 1, 1, OT_RESET_ONCE, 0);
+    OK(ot_network_set_spiking(net, &(ot_spiking){.steps = T, .coding = OT_CODING_LATENCY}));
+    OK(ot_plan_open(&plan, be, net, &(ot_plan_options){.use = OT_PLAN_TUNE, .tile = 2}));
+    OK(ot_plan_set_knobs(plan, &gain, NULL));
+    OK(ot_plan_gradient(plan, &one, NULL, 1, &loss, &slope, &none));
+    ASSERT_IN_RANGE(down * -0.25 / -0.5, slope, 1e-6 * fabs(down));  /* dTh/dgain: -1 / 4 in place of -0.5 / 1 */
+    ot_plan_free(plan);
+    FAILS(OT_E_UNSUPPORTED, "the loss of rates for neurons that fire once", ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1, .spike_loss = OT_SPIKE_LOSS_RATE}));
+    net_spike(net, 2, 1, 1, OT_RESET_SUBTRACT, 0);
+    FAILS(OT_E_UNSUPPORTED, "want all layers to fire once, or none", ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1}));
+    x[1] = 1.5f;
+    ot_network_free(net);
+    OK(ot_network_new(&net, "first", 1, 2, 2));
+    net_spike(net, net_flatten(net, 0), 0.5f, 1, OT_RESET_ONCE, 0);
+    OK(ot_network_set_spiking(net, &(ot_spiking){.steps = T, .coding = OT_CODING_LATENCY}));
+    OK(ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1}));
+    FAILS(OT_E_DATA, "number 1 = 1.5: latency coding wants 0..1", ot_plan_forward(plan, &one, NULL, 1, score, NULL));
+    ot_plan_free(plan);
+    ot_backend_close(be);
     ot_network_free(net);
     PASS();
 }
@@ -330,8 +401,10 @@ SUITE(test_spike_train)
         char suffix[32];
         snprintf(suffix, sizeof suffix, "%s_%s_%s", i & 1 ? "rate" : "direct", i & 2 ? "ratewise" : "counts", i & 4 ? "leaky" : "if");
         greatest_set_test_suffix(suffix);
-        RUN_TESTp(small_networks_learn, i & 1, i >> 1 & 1, i >> 2);
+        RUN_TESTp(small_networks_learn, i & 1, i >> 1 & 1, i >> 2, 0);
     }
+    greatest_set_test_suffix("first_spike");
+    RUN_TESTp(small_networks_learn, 0, 0, 0, 1);
     for (int rate = 0; rate < 2; rate++) {
         greatest_set_test_suffix(rate ? "rate" : "direct");
         RUN_TESTp(a_training_goes_on_where_it_was_left, rate);
@@ -340,6 +413,8 @@ SUITE(test_spike_train)
     for (int i = 0; i < 2; i++) {
         greatest_set_test_suffix(i ? "ref" : "cpu");
         RUN_TESTp(thresholds_bring_rates_back, i ? "ref" : "cpu");
+        greatest_set_test_suffix(i ? "ref" : "cpu");
+        RUN_TESTp(the_first_to_fire_wins, i ? "ref" : "cpu");
     }
     RUN_TEST(closed_forms_make_good_a_common_scale);
 }

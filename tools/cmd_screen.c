@@ -184,7 +184,7 @@ static const char *text9(char out[32], float v)              /* nine digits give
 static int code_of(const session *s, ot_knob which, float value, int *clamped)
 {
     const ot_mending *m = ot_floor_mending(s->floor);
-    if (!m->thresholds || !m->ladder.bits) return ot_knob_code(which, value, clamped);
+    if (m->knobs == OT_KNOBS_GAIN_OFFSET || !m->ladder.bits) return ot_knob_code(which, value, clamped);
     return which == OT_KNOB_GAIN ? ot_ladder_code(&m->ladder, value, clamped) : 0;
 }
 

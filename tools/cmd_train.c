@@ -27,6 +27,7 @@ enum {
     STEPS,
     CODING,
     LEAK,
+    RESET,
     SURROGATE,
     SPIKE_LOSS,
     LIST
@@ -48,7 +49,8 @@ static const struct argp_option options[] = {
      "parts of a minibatch with a batch norm of their own, as many threads at most (2; 1 for an odd minibatch)", 0},
     {"checkpoint", CHECKPOINT, "F.npz", 0, "written after every epoch and on Ctrl-C; if it is there, training goes on from it", 0},
     {"steps", STEPS, "T", 0, "spiking networks: time steps (the network's own)", 0},
-    {"coding", CODING, "direct|rate", 0, "spiking networks: the image as a current, or spikes with its pixels as probabilities (direct)", 0},
+    {"coding", CODING, "direct|rate|latency", 0, "spiking networks: the image as a current, as spikes with its pixels as probabilities, or one spike a pixel, the brighter the sooner (direct)", 0},
+    {"reset", RESET, "subtract|zero|once", 0, "spiking networks: what a neuron loses that fires; once: it never fires again, and the first to fire tells the class (the network's own)", 0},
     {"leak", LEAK, "X", 0, "spiking networks: what a membrane keeps from step to step, 0 to 1 (1: no leak)", 0},
     {"surrogate", SURROGATE, "atan|fast-sigmoid|boxcar[:K]", 0, "spiking networks: what stands for a spike's derivative (atan:2)", 0},
     {"spike-loss", SPIKE_LOSS, "count|rate", 0, "spiking networks: cross-entropy of counts, or the mean of each step's (count)", 0},
@@ -61,7 +63,8 @@ typedef struct args {
     ot_train_options opt;
     const char *model, *out;
     ot_spiking spiking; /* steps 0: the network's */
-    int coding_given, list, lr_given;
+    ot_reset reset;
+    int coding_given, reset_given, list, lr_given;
     double leak; /* 0: the network's */
 } args;
 
@@ -90,6 +93,15 @@ static void parse_augment(args *a, const char *text, struct argp_state *state)
             argp_error(state, "--augment = '%s', want crop:N, flip or both (crop:4,flip)", text);
         p += n + (p[n] == ',');
     }
+}
+
+/* Which of n words. */
+static int word(struct argp_state *state, const char *option, const char *arg, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(arg, words[i])) return i;
+    argp_error(state, "--%s = '%s', want %s, %s%s%s", option, arg, words[0], words[1], n > 2 ? " or " : "", n > 2 ? words[2] : "");
+    return 0;
 }
 
 static void parse_surrogate(args *a, const char *text, struct argp_state *state)
@@ -131,9 +143,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case CHECKPOINT: a->opt.checkpoint = arg; return 0;
     case STEPS: a->spiking.steps = (int)cli_int(state, "steps", arg, 1, OT_MAX_STEPS); return 0;
     case CODING:
-        if (strcmp(arg, "direct") && strcmp(arg, "rate")) argp_error(state, "--coding = '%s', want direct or rate", arg);
-        a->spiking.coding = strcmp(arg, "rate") ? OT_CODING_DIRECT : OT_CODING_RATE;
+        a->spiking.coding = (ot_coding)word(state, "coding", arg, (const char *const[]){"direct", "rate", "latency"}, OT_CODINGS);
         a->coding_given = 1;
+        return 0;
+    case RESET:
+        a->reset = (ot_reset)(int[]){OT_RESET_SUBTRACT, OT_RESET_ZERO, OT_RESET_ONCE}[word(state, "reset", arg, (const char *const[]){"subtract", "zero", "once"}, 3)];
+        a->reset_given = 1;
         return 0;
     case LEAK: a->leak = cli_double(state, "leak", arg, 1e-6, 1); return 0;
     case SURROGATE: parse_surrogate(a, arg, state); return 0;
@@ -191,12 +206,13 @@ static ot_status set_spiking(const args *a, ot_network *net)
 {
     ot_spiking with = *ot_network_spiking(net);
     const ot_layer *first = ot_network_spike(net, 0);
-    if (!first && !a->spiking.steps && !a->coding_given && a->leak <= 0) return OT_OK;
-    if (!first) OT_FAIL(OT_E_UNSUPPORTED, "network %s has no spiking layers: --steps, --coding and --leak are for such", ot_network_name(net));
+    if (!first && !a->spiking.steps && !a->coding_given && !a->reset_given && a->leak <= 0) return OT_OK;
+    if (!first) OT_FAIL(OT_E_UNSUPPORTED, "network %s has no spiking layers: --steps, --coding, --reset and --leak are for such", ot_network_name(net));
     if (a->spiking.steps) with.steps = a->spiking.steps;
     if (a->coding_given) with.coding = a->spiking.coding;
     ot_status st = ot_network_set_spiking(net, &with);
-    if (st == OT_OK && a->leak > 0) st = ot_network_set_neurons(net, (float)a->leak, first->reset, first->u_rst);
+    if (st == OT_OK && (a->leak > 0 || a->reset_given))
+        st = ot_network_set_neurons(net, a->leak > 0 ? (float)a->leak : first->leak, a->reset_given ? a->reset : first->reset, a->reset_given ? 0 : first->u_rst);
     return st;
 }
 
@@ -205,8 +221,8 @@ static ot_status build_or_open(const args *a, const ot_data *train, ot_network *
     size_t n = strlen(a->model);
     if (strchr(a->model, '/') || (n > 5 && !strcmp(a->model + n - 5, ".onnx"))) return cli_open_network(&a->common, net, a->model);
     ot_status st = ot_model_build(net, a->model, train->c, train->h, train->w, train->classes, a->opt.seed);
-    const int rate = a->coding_given && a->spiking.coding == OT_CODING_RATE;     /* pixels are probabilities then */
-    if (st == OT_OK && !rate) st = ot_train_normalise(*net, train);
+    const int coded = a->coding_given && a->spiking.coding != OT_CODING_DIRECT;  /* pixels stay what they are then */
+    if (st == OT_OK && !coded) st = ot_train_normalise(*net, train);
     const char *names = class_names(train);
     if (st == OT_OK && names) st = ot_network_set_class_names(*net, names);
     return st;

@@ -71,13 +71,13 @@ static ot_status ideal_moments(float **out, ot_store *s, const char *stimulus)
     return st;
 }
 
-/* Whether knobs are thresholds, and what tuners looked at. */
+/* What the knobs are, and what tuners looked at. */
 static ot_status spiking(ot_campaign_learned *l, ot_store *s, const ot_campaign_spec *spec)
 {
     char kind[32];
     OT_TRY(take_text(kind, sizeof kind, s, "knobs"));
-    l->thresholds = !strcmp(kind, "threshold");
-    if (l->thresholds) l->ladder = spec->ladder;
+    if (kind[0]) OT_TRY(ot_knob_kind_parse(&l->knobs, kind));       /* older campaigns are of networks with ReLU layers */
+    if (l->knobs != OT_KNOBS_GAIN_OFFSET) l->ladder = spec->ladder;
     if (l->opt.kind == OT_SIGNATURE_KINDS) l->opt.kind = strcmp(spec->signature, "final") ? OT_SIGNATURE_FULL : OT_SIGNATURE_FINAL;
     return OT_OK;
 }
@@ -175,7 +175,7 @@ static ot_status learn(ot_campaign_learned *l, const char *db_path)
     ot_book_options           *o = &l->opt.book;
     if (isnan(o->cutoff)) o->cutoff = (double)u->ideal / (double)u->images - l->opt.drop;
     o->ideal = ideal;
-    o->thresholds = l->thresholds, o->ladder = l->ladder;
+    o->knobs = l->knobs, o->ladder = l->ladder;
     const int      by_folds = l->casebook_mended->n > 0;              /* small casebooks are not */
     const ot_chips after = chips_of(by_folds ? l->casebook_mended : t);
     ot_chips       before = chips_of(u);

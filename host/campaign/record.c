@@ -182,7 +182,7 @@ static ot_status write_spec(campaign *c)
         ot__sha256_add(&sha, files[i][1], 65);
     }
     ot__sha256_end(&sha, hex);
-    OT_TRY(put(c, "knobs", ot_network_spikes(c->net) ? "threshold" : "gain-offset", "derived"));
+    OT_TRY(put(c, "knobs", ot_knob_kind_name(!ot_network_spikes(c->net) ? OT_KNOBS_GAIN_OFFSET : ot_network_once(c->net) ? OT_KNOBS_GAIN : OT_KNOBS_THRESHOLD), "derived"));
     OT_TRY(put(c, "sha256", hex, "derived"));                  /* of all that decides results */
     OT_TRY(ot_campaign_spec_text(&yaml, c->spec));
     ot_status st = put(c, "yaml", yaml, "derived");

@@ -117,7 +117,7 @@ static ot_status ask(response *r, const campaign *c, ot_fleet *f, int i, size_t 
     for (size_t l = 0; l < 2 * r->l; l++) target[l] = (double)s->ideal[l];
     for (int k = 0; k < r->n_sets; k++) {
         const int matching = k == r->n_sets - 1;
-        noting    m = {.spiking = ot_network_spikes(c->net) > 0, .out = moments_at(r, i, k), .l = r->l, .mean0 = matching ? target : NULL, .sd0 = target + r->l};
+        noting    m = {.spiking = ot__knobs_of(c->net), .out = moments_at(r, i, k), .l = r->l, .mean0 = matching ? target : NULL, .sd0 = target + r->l};
         OT_TRY_TO(done, st, ot_fleet_set_knobs(f, k && !matching ? r->gain[k] : NULL, k && !matching ? r->offset[k] : NULL));
         if (!matching) OT_TRY_TO(done, st, ot_signature_measure_fleet(signature_at(r, s, before, k), f, &s->images, s->index, s->images.n));
         OT_TRY_TO(done, st, ot_fleet_moments(f, &s->images, s->index, tile_of(c, s), note, &m));

@@ -22,10 +22,11 @@ int ot_ridge_knobs_value(const ot_ridge_knobs *m, const double *x, float *gain, 
     return held;
 }
 
-/* A threshold that follows the spread of its layer's currents. */
+/* A threshold follows the spread of its layer's currents, a gain makes it good. */
 static int threshold(const ot_moments *m, int i, const float *signature, float *gain, float *offset)
 {
-    const double sd = (double)signature[m->sd_at[i]], a = sd > 0 && m->sd[i] > 0 && isfinite((float)(sd / m->sd[i])) ? sd / m->sd[i] : 1;
+    const double sd = (double)signature[m->sd_at[i]], ratio = m->knobs == OT_KNOBS_GAIN ? m->sd[i] / sd : sd / m->sd[i];
+    const double a = sd > 0 && m->sd[i] > 0 && isfinite((float)ratio) ? ratio : 1;
     gain[i] = (float)(a < LEAST_GAIN ? LEAST_GAIN : a), offset[i] = 0;
     return a < LEAST_GAIN;
 }
@@ -34,7 +35,7 @@ int ot_moments_knobs(const ot_moments *m, const float *signature, float *gain, f
 {
     int held = 0;
     for (int i = 0; i < m->l; i++) {
-        if (m->thresholds) {
+        if (m->knobs != OT_KNOBS_GAIN_OFFSET) {
             held += threshold(m, i, signature, gain, offset);
             continue;
         }

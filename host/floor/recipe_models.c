@@ -197,7 +197,7 @@ static ot_status cases(ot_cases *c, ot_mender kind, int p, ot_floor *f, const ch
 static ot_status moments(ot_moments *m, ot_floor *f, const char *name)
 {
     m->l = f->layout.relus;
-    m->thresholds = f->mending.thresholds;
+    m->knobs = f->mending.knobs;
     TAKE(m->mean, "moments", "mean", F64, m->l);
     TAKE(m->sd, "moments", "sd", F64, m->l);
     TAKE(m->mean_at, "moments", "mean_at", I32, m->l);
@@ -212,10 +212,8 @@ static ot_status knobs(ot_mending *m, ot_floor *f, const char *name)
 {
     const char   *kind = ot_floor_text(f, "knobs");
     const double *v = NULL;
-    if (!kind || !strcmp(kind, "gain-offset")) return OT_OK;
-    if (strcmp(kind, "threshold")) OT_FAIL(OT_E_FORMAT, "%s: knobs = '%.30s', want gain-offset or threshold", name, kind);
-    m->thresholds = 1;
-    if (!ot__recipe_has(f, "ladder")) return OT_OK;
+    if (kind && ot_knob_kind_parse(&m->knobs, kind) != OT_OK) return ot__fail_prefix(OT_E_FORMAT, "%s: ", name);
+    if (m->knobs == OT_KNOBS_GAIN_OFFSET || !ot__recipe_has(f, "ladder")) return OT_OK;
     TAKE(v, "", "ladder", F64, 3);
     m->ladder = (ot_ladder){.bits = v[0] >= 1 && v[0] <= 16 ? (int)v[0] : -1, .low = v[1], .high = v[2]};
     if (m->ladder.bits != v[0] || !ot_ladder_fits(&m->ladder))

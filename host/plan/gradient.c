@@ -7,11 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-/* Derivatives to counts as derivatives to the spikes of each step: the same at every one. */
+/* Derivatives to counts as derivatives to the spikes of each step: the same at every one, or times what a spike counts there. */
 static void spread(ot_plan *p, int n)
 {
     const size_t classes = (size_t)p->classes, steps = p->spiking ? (size_t)p->spiking->steps : 0;
-    for (size_t i = 0; i < (size_t)n * steps; i++) memcpy(p->frames + i * classes, p->out + i / steps * classes, classes * sizeof *p->out);
+    for (size_t i = 0; i < (size_t)n * steps; i++)
+        for (size_t c = 0; c < classes; c++) p->frames[i * classes + c] = p->out[i / steps * classes + c] * ot__spike_score(p, (int)(i % steps));
 }
 
 /* The loss of one row of logits, which become its derivatives times weight. */

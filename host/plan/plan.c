@@ -30,7 +30,8 @@ static ot_status check_spiking(const ot_network *net, const ot_plan_options *opt
     if (!ot_network_spikes(net)) return OT_OK;
     OT_TRY(ot_network_check_spiking(net));
     if (opt->chips > 0) OT_FAIL(OT_E_UNSUPPORTED, "several chips of a spiking network at once are not supported, want one plan a chip");
-    if (opt->input_gradient && s->coding == OT_CODING_RATE) OT_FAIL(OT_E_UNSUPPORTED, "gradients to images through random input spikes do not exist, want direct coding");
+    if (opt->input_gradient && s->coding != OT_CODING_DIRECT) OT_FAIL(OT_E_UNSUPPORTED, "gradients to images through input spikes do not exist, want direct coding");
+    if (opt->spike_loss == OT_SPIKE_LOSS_RATE && ot_network_once(net)) OT_FAIL(OT_E_UNSUPPORTED, "the loss of rates for neurons that fire once, want that of counts");
     return OT_OK;
 }
 
@@ -46,7 +47,7 @@ static ot_status make(ot_plan **out, ot_backend *be, const ot_network *net, cons
     if (!p) OT_NOMEM("plan", bytes);
     const ot_layer *in = ot_network_layer(net, 0);
     *p = (ot_plan){.be = be, .net = net, .opt = *opt, .n_tensors = (int)n, .relus = ot_network_knobs(net),
-                   .spiking = ot_network_spikes(net) ? ot_network_spiking(net) : NULL,
+                   .spiking = ot_network_spikes(net) ? ot_network_spiking(net) : NULL, .once = ot_network_once(net),
                    .classes = ot_network_classes(net), .logits = (int)n - 1, .image = (size_t)in->c * (size_t)in->h * (size_t)in->w, .bytes = bytes};
     p->tensors = (ot__tensor *)(p + 1);
     p->steps = (ot_step *)(p->tensors + n);

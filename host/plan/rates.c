@@ -2,7 +2,7 @@
  *
  * A layer's rate falls as its threshold rises, so the threshold with a wanted rate is found by halving an interval: as a chip can do by
  * itself, with a counter a layer.  Layers go in order, each on the spikes of those before with their new thresholds.  Only the scan is
- * repeated: the currents, which cost the most, are computed once. */
+ * repeated: the currents, which cost the most, are computed once.  Layers that fire once have gains, which go the other way. */
 #include "plan/impl.h"
 
 enum { HALVINGS = 20 };                                              /* a millionth of the interval */
@@ -25,7 +25,7 @@ static ot_status match(ot_plan *p, int step, int n, double want, double low, dou
     for (int i = 0; i < HALVINGS; i++) {
         const double middle = 0.5 * (low + high);
         OT_TRY(rate_at(p, step, n, (float)middle, &rate));
-        *(rate > want ? &low : &high) = middle;
+        *((rate > want) != p->once ? &low : &high) = middle;
     }
     *gain = (float)(0.5 * (low + high));
     return rate_at(p, step, n, *gain, &rate);

@@ -52,7 +52,7 @@ ot_status ot__plan_answers(ot_plan *p, int n)
     if (!p->spiking) return OT_OK;
     memset(p->out, 0, (size_t)n * classes * sizeof *p->out);
     for (size_t i = 0; i < (size_t)n * frames; i++)                  /* whole numbers: exact in any order */
-        for (size_t c = 0; c < classes; c++) p->out[i / frames * classes + c] += p->frames[i * classes + c];
+        for (size_t c = 0; c < classes; c++) p->out[i / frames * classes + c] += p->frames[i * classes + c] * ot__spike_score(p, (int)(i % frames));
     return OT_OK;
 }
 

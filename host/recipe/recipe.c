@@ -149,8 +149,8 @@ static void mending(writer *w, const ot_mending *m, int l, int p)
             add1(w, "cases", "medoid", OT_DTYPE_I32, c->medoid, c->clusters);
         }
     }
-    if (m->thresholds) text(w, "", "knobs", "threshold");
-    if (m->thresholds && m->ladder.bits) {
+    if (m->knobs != OT_KNOBS_GAIN_OFFSET) text(w, "", "knobs", ot_knob_kind_name(m->knobs));
+    if (m->knobs != OT_KNOBS_GAIN_OFFSET && m->ladder.bits) {
         const double ladder[] = {m->ladder.bits, m->ladder.low, m->ladder.high};
         memcpy(w->ladder, ladder, sizeof ladder);
         add1(w, "", "ladder", OT_DTYPE_F64, w->ladder, 3);

@@ -55,7 +55,7 @@ ot_status ot__shard_step(void *trainer, int job)
     const ot_data *d = t->train;
     const uint32_t *index = t->order + (size_t)t->step * t->opt->minibatch + (size_t)job * t->tile;
     const ot_spiking *spiking = ot_network_spiking(t->net);
-    const int rate = ot_network_spikes(t->net) && spiking->coding == OT_CODING_RATE; /* frames of spikes, others every epoch */
+    const int coded = ot_network_spikes(t->net) && spiking->coding != OT_CODING_DIRECT; /* frames of spikes; with rate coding others every epoch */
     int augment = t->opt->crop_pad || t->opt->flip;
 
     for (int i = 0; i < t->tile; i++) {
@@ -64,7 +64,7 @@ ot_status ot__shard_step(void *trainer, int job)
         if (augment)
             ot__augment_apply(to, s->one, d->c, d->h, d->w, t->opt->crop_pad,
                               ot__augment_choose(t->opt, index[i], (uint32_t)t->epoch), t->black);
-        if (rate) OT_TRY(ot_plan_input_spikes(s->plan, spiking->seed + t->opt->seed + (uint64_t)t->epoch, index[i], to));
+        if (coded) OT_TRY(ot_plan_input_spikes(s->plan, spiking->seed + t->opt->seed + (uint64_t)t->epoch, index[i], to));
         s->labels[i] = d->labels[index[i]];
     }
     OT_TRY(ot_plan_set_parameters(s->plan, t->parameters));

@@ -42,7 +42,8 @@ void ot__match(int spiking, double mean0, double sd0, double mean, double sd, fl
 {
     double a = 1, b = 0;
     if (spiking) {
-        if (sd > 0 && sd0 > 0 && isfinite((float)(sd / sd0))) a = ot_adam_project_gain(sd / sd0, &cost->projected);
+        const double ratio = spiking == OT__ONCE ? sd0 / sd : sd / sd0;
+        if (sd > 0 && sd0 > 0 && isfinite((float)ratio)) a = ot_adam_project_gain(ratio, &cost->projected);
         *gain = (float)a, *offset = 0;
         return;
     }
@@ -76,7 +77,7 @@ ot_status ot_tune_closed_form(ot_plan *plan, const ot_data *data, const uint32_t
                               float *gain, float *offset, ot_tune_cost *cost)
 {
     double   start = ot__seconds();
-    matching m = {.spiking = ot_network_spikes(ot_plan_network(plan)) > 0, .mean0 = mean, .sd0 = sd, .gain = gain, .offset = offset, .cost = cost};
+    matching m = {.spiking = ot__knobs_of(ot_plan_network(plan)), .mean0 = mean, .sd0 = sd, .gain = gain, .offset = offset, .cost = cost};
     OT_TRY(ot_plan_moments(plan, data, index, n, match, &m));
     cost->images_forward += n;
     cost->seconds += ot__seconds() - start;

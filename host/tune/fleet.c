@@ -105,7 +105,7 @@ static ot_status match(void *user, int chip, int relu, double mean, double sd, f
 static ot_status closed_form(ot_fleet *f, const ot_data *data, const uint32_t *index, int n, const double *mean, const double *sd, float *gain, float *offset,
                              ot_tune_cost *cost)
 {
-    matching m = {f->plan->spiking != NULL, mean, sd, cost};
+    matching m = {ot__knobs_of(f->plan->net), mean, sd, cost};
     OT_TRY(ot_fleet_set_knobs(f, NULL, NULL));
     OT_TRY(ot_fleet_moments(f, data, index, n, match, &m));
     for (int k = 0; k < f->n; k++) cost[k].images_forward += n;

@@ -209,8 +209,8 @@ typedef struct ot_campaign_learned {
     ot_book             *book;
     ot_opinions         *opinions;       /* NULL without evaluate_tuned */
     char                 network[512], network_sha[65], spec_sha[65];
-    int                  thresholds;     /* a spiking network's chips: knobs are thresholds, */
-    ot_ladder            ladder;         /* rounded to these levels */
+    ot_knob_kind         knobs;
+    ot_ladder            ladder;         /* a spiking network's: the levels they are rounded to */
 } ot_campaign_learned;
 ot_status ot_campaign_learn(ot_campaign_learned **out, const char *db_path, const ot_campaign_learn_options *opt);
 void      ot_campaign_learned_free(ot_campaign_learned *l);

@@ -151,14 +151,20 @@ typedef struct ot_ridge_knobs {
 /* gain, offset (l); a gain below 1/64 is held there.  Gives how many were. */
 int ot_ridge_knobs_value(const ot_ridge_knobs *m, const double *x /* (p) */, float *gain, float *offset);
 
+/* What a layer's knobs are: gain and offset of a T-ReLU; of a spiking layer its threshold over the designed one, as gain, and no offset; of
+ * neurons that fire once the gain of their currents, and no offset. */
+typedef enum ot_knob_kind { OT_KNOBS_GAIN_OFFSET, OT_KNOBS_THRESHOLD, OT_KNOBS_GAIN, OT_KNOB_KINDS } ot_knob_kind;
+const char *ot_knob_kind_name(ot_knob_kind kind);                            /* "gain-offset", "threshold", "gain" */
+ot_status   ot_knob_kind_parse(ot_knob_kind *out, const char *name);
+
 /* Means and spreads of each T-ReLU's input, which a chip can count by itself, matched to the ideal network's (docs/tuning.md). */
 typedef struct ot_moments {
     int            l;
-    int            thresholds;     /* of a spiking network: the gains are of its thresholds, and there are no offsets */
+    ot_knob_kind   knobs;
     const double  *mean, *sd;      /* (l) the ideal's */
     const int32_t *mean_at, *sd_at;    /* (l) where the chip's stand in its signature */
 } ot_moments;
-/* a = sd0 / sd, b = mean - mean0 / a; of thresholds a = sd / sd0, b = 0; (1, 0) where either spread is zero (or the quotient is no float); a gain below 1/64 is held there
+/* a = sd0 / sd, b = mean - mean0 / a; of thresholds a = sd / sd0, of gains alone sd0 / sd, b = 0; (1, 0) where either spread is zero (or the quotient is no float); a gain below 1/64 is held there
  * and b follows.  Gives how many were. */
 int ot_moments_knobs(const ot_moments *m, const float *signature, float *gain, float *offset);
 
@@ -218,8 +224,8 @@ typedef struct ot_mending {
     int            k;              /* knn */
     ot_ridge_knobs ridge;          /* ridge: of the first judge's features */
     ot_moments     moments;        /* moments */
-    int            thresholds;     /* of a spiking network: gains are of its thresholds, offsets 0 */
-    ot_ladder      ladder;         /* thresholds: the levels that the mender's gains are rounded to; bits 0: none */
+    ot_knob_kind   knobs;
+    ot_ladder      ladder;         /* spiking networks: the levels that the mender's gains are rounded to; bits 0: none */
 } ot_mending;
 
 /* A recipe that is open: everything it needs is allocated, screening allocates nothing.  One thread at a time. */

@@ -123,15 +123,15 @@ ot_status ot_plan_rates(ot_plan *plan, const ot_data *data, const uint32_t *inde
 ot_status ot_plan_match_rates(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *rate, double low, double high, float *gain);
 
 /* Training (TRAIN plans): parameters as the flat vector of network.h; batch norm uses the minibatch's own statistics.
- * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile; with rate coding the spikes of all steps,
+ * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile; with rate and latency coding the spikes of all steps,
  * (n, T, c, h, w).
  * grad: d(mean loss)/d(parameters); batch_statistics: as ot_network_get_statistics, of this minibatch (variance unbiased). */
 ot_status ot_plan_set_parameters(ot_plan *plan, const float *parameters);
 ot_status ot_plan_train(ot_plan *plan, const float *images, const int32_t *labels, int n, float *grad, float *batch_statistics,
                         double *loss, int64_t *correct);
-/* Numbers of one image that ot_plan_train takes: c h w, with rate coding T c h w. */
+/* Numbers of one image that ot_plan_train takes: c h w, with rate and latency coding T c h w. */
 size_t ot_plan_input(const ot_plan *plan);
-/* Rate coding: x (T, c, h, w) begins with a picture of 0..1, which becomes its spikes at each step, drawn by (seed, number, step, pixel). */
+/* Rate and latency coding: x (T, c, h, w) begins with a picture of 0..1, which becomes its spikes at each step, with rate coding drawn by (seed, number, step, pixel). */
 ot_status ot_plan_input_spikes(const ot_plan *plan, uint64_t seed, uint32_t number, float *x);
 
 #ifdef __cplusplus
