@@ -170,7 +170,7 @@ static void print_yields(const ot_campaign_results *r)
     }
 }
 
-/* Paper 002's Table II, with every tuner in place of its two. */
+/* Paper 002's Table II, with every tuner in place of its two; of spiking networks. */
 static void print_recovery(const ot_campaign_results *r)
 {
     printf("\nBad chips and how many of them tuning recovers, %% (95 %% interval), if a chip may lose this much of the ideal accuracy:\n%-17s", "");
@@ -235,7 +235,7 @@ ot_status print_campaign(const char *db_path, int json, int verdicts)
         if (r->images) printf("ideal accuracy %.2f %% of %lld test images\n", 100 * (double)r->ideal / (double)r->images, (long long)r->images);
         if (r->n) {
             print_yields(r);
-            print_recovery(r);
+            if (r->unrounded) print_recovery(r);
             st = print_comparisons(r);
         }
         if (l) print_verdicts(l);
