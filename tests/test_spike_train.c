@@ -280,6 +280,11 @@ TEST the_first_to_fire_wins(const char *backend)
     OK(ot_plan_set_knobs(plan, NULL, NULL));
     OK(ot_plan_gradient(plan, &one, NULL, 1, &loss, &slope, &none));
     ASSERT_IN_RANGE(log(exp(9) + exp(5) + 1 + exp(2)) - 5, loss, 1e-6);
+    double by_hand = 0, sum = exp(9) + exp(5) + 1 + exp(2);          /* membranes are 0 until the spike, then 1: 0.5 from the threshold either way */
+    for (int k = 0; k < PIXELS; k++)
+        for (int t = 0; t <= (want[k] > 0 ? T - (int)want[k] : T - 1); t++)
+            by_hand += 0.5 * (exp((double)want[k]) / sum - (k == label)) * (T - t) / (1 + pow(M_PI * 0.5, 2));
+    ASSERT_IN_RANGE(by_hand, slope, 1e-5 * fabs(by_hand));
     down = slope;
     gain = 2;                                                        /* the same threshold in other words: half of 0.5 times (2 / 1)^2 */
     ot_plan_free(plan);
