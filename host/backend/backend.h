@@ -72,6 +72,7 @@ typedef struct ot_step_run {
     /* several chips: how many of them count; the rest in the backend's memory, chip k's at k * stride, in place of gain, offset, tap */
     int          chips;
     const float *gains, *offsets;
+    float        unit;             /* SPIKE: a chip's threshold is its gain times this */
     int64_t      knob_stride;
     float       *taps;
     int64_t      tap_stride;
@@ -88,11 +89,13 @@ typedef struct ot_step_back {
     /* several chips, as above; gradients are added to sums[k * sums_stride] (gain) and sums_offset after it (offset) */
     int          chips;
     const float *gains, *offsets;
+    float        unit;
     int64_t      knob_stride;
     double      *sums;
     int64_t      sums_stride, sums_offset;
     /* CONV, DENSE: dsrc is complete with this step, and src was made by the T-ReLU of step `mask_op`, which took no res: dsrc goes through
-     * it (and its batch norm) at once, with these knobs and sums; then that step is told `masked`, and its g is what comes before. */
+     * it (and its batch norm) at once, with these knobs and sums; then that step is told `masked`, and its g is what comes before.
+     * SPIKE: likewise dsrc goes through the batch norm of step `mask_op`, which took no res and has no T-ReLU. */
     void        *mask_op;
     const float *mask_gains, *mask_offsets;
     double      *mask_sums;

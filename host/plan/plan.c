@@ -29,7 +29,6 @@ static ot_status check_spiking(const ot_network *net, const ot_plan_options *opt
     const ot_spiking *s = ot_network_spiking(net);
     if (!ot_network_spikes(net)) return OT_OK;
     OT_TRY(ot_network_check_spiking(net));
-    if (opt->chips > 0) OT_FAIL(OT_E_UNSUPPORTED, "several chips of a spiking network at once are not supported, want one plan a chip");
     if (opt->use == OT_PLAN_TRAIN) OT_FAIL(OT_E_UNSUPPORTED, "training a spiking network is not supported");
     if (opt->input_gradient && s->coding == OT_CODING_RATE) OT_FAIL(OT_E_UNSUPPORTED, "gradients to images through random input spikes do not exist, want direct coding");
     return OT_OK;
