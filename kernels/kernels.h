@@ -159,7 +159,8 @@ int otk_norm_back(otk_shape s, int n, const float *src, const float *g, float *d
                   const double *inverse, float *dgamma, float *dbeta, otk_stream stream);
 
 /* --- loss.cu --- */
-/* Softmax cross-entropy.  logits (chip, n images, otk_channels(classes)); label of image i: labels[rows[i]].
+/* Softmax cross-entropy.  logits (chip, n images, otk_channels(classes)); label of image i: labels[rows[i]].  With `frames`, logits are so
+ * many an image, n counts them all, an image's loss is their mean; bits and right are then not wanted.
  * grad (same layout, NULL: not wanted) = weight * (softmax - target);  loss (chip) += sum over images, in order;
  * right (chip) += images whose class is right;  bits (chip, bits_stride words of 32): bit first + i of its row. */
 typedef struct otk_loss {
@@ -173,6 +174,7 @@ typedef struct otk_loss {
     uint32_t      *bits;                   /* NULL: not wanted */
     int64_t        bits_stride, first;
     void          *partial;                /* otk_loss_bytes */
+    int            frames;                 /* 0: one */
 } otk_loss;
 size_t otk_loss_bytes(int chips, int n);
 int    otk_loss_run(otk_type type, int classes, int chips, int n, const otk_loss *l, otk_stream stream);
@@ -202,6 +204,10 @@ int otk_adam_weights(float *p, const float *g, float *m, float *v, size_t n, dou
 int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixels, const float *values, const float *scale, const float *shift,
               const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted, float factor,
               otk_stream stream);
+/* The same with rate coding: `steps` frames an image of spikes, each 1 with probability x, drawn by (seed, row, step, number of the pixel). */
+int otk_input_spikes(otk_type type, otk_shape s, int n, int steps, uint64_t seed, const uint8_t *pixels, const float *values, const float *scale,
+                     const float *shift, const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted,
+                     float factor, otk_stream stream);
 
 /* --- draw.cu: the cells of a layer on many chips (draw.h) --- */
 struct ot_cell_map;

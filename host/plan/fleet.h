@@ -10,6 +10,7 @@
 typedef struct ot__images_on {
     const ot_data *data;                   /* borrowed: what it is a copy of */
     void          *pixels, *values, *labels;
+    int            odd;                    /* spiking: some of its pictures are refused, so that each that is asked for must be looked at */
 } ot__images_on;
 enum { OT_FLEET_DATA = 4 };
 
@@ -28,6 +29,7 @@ struct ot_fleet {
     int           next_images;
     /* in the backend's memory */
     void         *d_maps, *d_numbers, *d_knobs, *d_moments, *d_taps, *d_right, *d_flags, *d_wanted, *d_norm;
+    void         *d_counts, *d_counts_grad;          /* spiking: (most, tile, classes) as tensors of one frame an image */
     void         *d_rows, *d_bits;         /* grown */
     size_t        rows_bytes, bits_bytes;
     /* fp16: the same chips one at a time in float, opened when first wanted */
