@@ -369,7 +369,7 @@ static void loss(trial *t)
         right[k] = 1000;
         for (int64_t e = 0; e < n * otk_image(s); e++) device_put(t->type, logits.at, k * logits.stride + e, (float)(2 * check_normal(&r)));
     }
-    const otk_loss l = {logits, grad, labels, rows, 0.5f, 0.125, 0.1, sums, right, bits, 6, 17, device_take(otk_loss_bytes(t->chips, n))};
+    const otk_loss l = {logits, grad, labels, rows, 0.5f, 0.125, 0.1, sums, right, bits, 6, 17, device_take(otk_loss_bytes(t->chips, n)), 0};
     RUN(otk_loss_run(t->type, classes, t->chips, n, &l, NULL));
     for (int k = 0; k < t->chips; k++) {
         give(t, k, (char *)grad.at + (size_t)(k * grad.stride) * device_size(t->type), (size_t)(n * otk_image(s)) * device_size(t->type));
