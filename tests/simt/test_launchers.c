@@ -432,7 +432,12 @@ TEST nothing_to_do_is_no_launch(void)
         ASSERT_EQ(0, otk_moments(OTK_F32, s, chips, n, none, NULL, 1, NULL, NULL));
         ASSERT_EQ(0, otk_finite(OTK_F32, s, chips, n, none, NULL, NULL));
         ASSERT_EQ(0, otk_loss_run(OTK_F32, 8, chips, n, &l, NULL));
+        ASSERT_EQ(0, otk_if_forward(OTK_F32, s, chips, n, none, none, &(otk_if){.steps = 5}, NULL));
+        ASSERT_EQ(0, otk_if_back_run(OTK_F16, s, chips, n, none, &(otk_if){.steps = 5}, &(otk_if_back){.sums = (double *)8}, NULL));
+        ASSERT_EQ(0, otk_if_count(OTK_F32, s, chips, n, 5, none, none, 1, NULL));
+        ASSERT_EQ(0, otk_if_spread(OTK_F32, s, chips, n, 5, none, none, NULL));
     }
+    ASSERT_EQ(0, otk_input_spikes(OTK_F32, s, 0, 5, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_conv_gradient(&c, 0, NULL, NULL, NULL, NULL, NULL));
     ASSERT_EQ(0, otk_import(OTK_F32, s, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_norm_forward(s, 0, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL));
