@@ -393,13 +393,6 @@ static const char *const names[] = {"cuda", "cuda:fp16"};
 static const char *const names[] = {"ref", "cpu", "cuda", "cuda:fp16"};
 #endif
 
-static int is_mine(const char *backend)
-{
-    for (size_t b = 0; b < sizeof names / sizeof *names; b++)
-        if (!strcmp(names[b], backend)) return 1;
-    return 0;
-}
-
 static void all_scans(void)
 {
     for (size_t b = 0; b < sizeof names / sizeof *names; b++) {
@@ -611,7 +604,8 @@ TEST backends_agree_on_everything_at_once(const char *backend, int rate, int sur
         ASSERT(mean > 0.01 && mean < 0.99);
         if (surrogate != OT_SURROGATE_BOXCAR) ASSERT(fabs(want.grad[l]) > 0);
     }
-    CHECK_CLOSE64(want.grad, got.grad, E_LAYERS, 2e-5 * check_max_f64(want.grad, E_LAYERS));      /* floats through nine layers */
+    const double most = check_max_f64(want.grad, E_LAYERS);          /* floats through nine layers; halves: terms of 0.1 and more cancel in these sums */
+    CHECK_CLOSE64(want.grad, got.grad, E_LAYERS, strstr(backend, "fp16") ? 5e-3 * most + 5e-4 : 2e-5 * most);
     CHECK_CLOSE64(&want.loss, &got.loss, 1, 0);
     ot_data_free(data);
     ot_network_free(net);
@@ -774,7 +768,7 @@ TEST gradients_reach_a_still_picture(const char *backend)
     }
     for (size_t i = 0; i < pixels; i++) sum += fabs((double)grad[0][i]);
     ASSERT(sum > 0);
-    CHECK_CLOSE(grad[0], grad[1], pixels, 2e-5 * check_max_f32(grad[0], pixels));
+    CHECK_CLOSE(grad[0], grad[1], pixels, (strstr(backend, "fp16") ? 5e-3 : 2e-5) * check_max_f32(grad[0], pixels));
     ot_free(grad[0]);
     ot_free(grad[1]);
     ot_data_free(data);
@@ -1220,10 +1214,12 @@ static void everything_on(const char *backend)
 SUITE(test_spike)
 {
     all_scans();
-    for (int i = 0; net_backend(i); i++) {
-        if (!is_mine(net_backend(i))) continue;
-        goldens(net_backend(i));
-        everything_on(net_backend(i));
+    for (size_t b = 0; b < sizeof names / sizeof *names; b++) {
+        ot_backend *be;
+        if (ot_backend_open(&be, names[b], NULL) != OT_OK) continue;
+        ot_backend_close(be);
+        if (!strchr(names[b], ':')) goldens(names[b]);               /* in halves spikes turn */
+        everything_on(names[b]);
     }
-    if (is_mine("cpu")) elsewhere();
+    if (!strcmp(names[0], "ref")) elsewhere();
 }

@@ -11,13 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHIPS = 3, IMAGES = 7, TILE = 3, L = 5, CLASSES = 5, STEPS = 5, BATCH = 5, ADAM = 3 };
+enum { CHIPS = 3, IMAGES = 7, TILE = 3, L = 5, CLASSES = 5, STEPS = 7, BATCH = 5, ADAM = 3 };
 
 static const ot_device steep = {.name = "steep", .g = {1e-4, 1e-6}, .n_poly = {3, 2}, .poly = {{1, 0.9, 0.2}, {1, -0.8}}, .domain = 0.15,
                                 .g_min = 1e-9, .g_max = 1e-2, .s = {6, -5.3}, .valid_min = -0.15};
 static const uint32_t numbers[CHIPS] = {7, 0, 123456789};
 
-/* Currents with one reader and with two, behind batch norm (some of its scales negative) and without; both pools; all resets; a leak. */
+/* Currents with one reader and with two, behind batch norm (some of its scales negative, so that a gradient that misses them, or meets them too
+ * early, turns signs, which is what Adam's first steps show) and without; both pools; all resets; a leak. */
 static ot_network *network(ot_coding coding)
 {
     check_rng   r = {5};
@@ -29,9 +30,8 @@ static ot_network *network(ot_coding coding)
     int    both = net_add(net, net_conv(net, &r, a, 10, 1, 1, 0, 1, 0), third);                  /* third's first reader is an addition, its second a scan */
     int    b = net_spike(net, net_pool(net, both, OT_OP_MAX_POOL, 2, 2, 0), 0.5f, 1, OT_RESET_FIXED, 0.25f);
     int    c = net_pool(net, net_spike(net, third, 0.625f, 1, OT_RESET_SUBTRACT, 0), OT_OP_AVG_POOL, 2, 2, 0);
-    float *gamma = ot_network_layer(net, second)->gamma;
-    for (int k = 0; k < 10; k += 3) gamma[k] *= -1;
-    net_spike(net, net_dense(net, &r, net_flatten(net, net_add(net, b, c)), CLASSES), 1, 1, OT_RESET_SUBTRACT, 0);
+    for (int k = 0; k < 10; k += 3) ot_network_layer(net, second)->gamma[k] *= -1, ot_network_layer(net, third)->gamma[k] *= -2;
+    net_spike(net, net_dense(net, &r, net_flatten(net, net_add(net, b, c)), CLASSES), 2.5f, 1, OT_RESET_SUBTRACT, 0);
     return ot_network_set_spiking(net, &(ot_spiking){.steps = STEPS, .coding = coding, .seed = 91}) == OT_OK ? net : NULL;
 }
 
@@ -192,7 +192,7 @@ SUITE(test_spike_fleet)
     greatest_set_test_suffix("fp16");
     RUN_TESTp(a_chip_gives_the_same_bits_in_any_fleet, &half);
     greatest_set_test_suffix("fp16");
-    RUN_TESTp(a_fleet_agrees_with_ref, &half, 0, /* 11 bits, and spikes that turn */ 5e-2, 5e-2);
+    RUN_TESTp(a_fleet_agrees_with_ref, &half, 0, /* 11 bits, and spikes that turn; three steps of 0.01 either way */ 5e-2, 7e-2);
     greatest_set_test_suffix("tf32");
-    RUN_TESTp(a_fleet_agrees_with_ref, &tf32, 0, 5e-2, 5e-2);
+    RUN_TESTp(a_fleet_agrees_with_ref, &tf32, 0, 5e-2, 7e-2);
 }
