@@ -1206,7 +1206,7 @@ static void everything_on(const char *backend)
     greatest_set_test_suffix(backend);
     RUN_TESTp(closed_forms_see_currents_and_set_thresholds, backend);
     greatest_set_test_suffix(backend);
-    if (strncmp(backend, "cuda", 4)) RUN_TESTp(memory_planned_is_memory_taken_and_no_more, backend);      /* cuda: simt/test_spike_fleet.c */
+    if (strncmp(backend, "cuda", 4)) RUN_TESTp(memory_planned_is_memory_taken_and_no_more, backend);      /* cuda: simt/test_neurons.c */
     greatest_set_test_suffix(backend);
     RUN_TESTp(every_failing_allocation_is_survived, backend);
 }

@@ -1,4 +1,4 @@
-/* test_spike_fleet.c - spiking networks, many chips at once on the emulated cuda backend: what each chip gives is what it gives alone, and what
+/* test_neurons.c - spiking networks, many chips at once on the emulated cuda backend: what each chip gives is what it gives alone, and what
  * ref gives.  Numbers of the network have few bits; a chip's weights do not, so that between float and double a spike may turn where a membrane
  * comes within 1e-6 of its threshold: with these chips and images none does. */
 #include "control.h"
@@ -173,7 +173,7 @@ TEST a_fleet_agrees_with_ref(const how *h, int exact, double tol, double knob_to
     PASS();
 }
 
-SUITE(test_spike_fleet)
+SUITE(test_neurons)
 {
     static const how hows[] = {
         {"cuda", OT_CODING_DIRECT, 0, OT_SPIKE_LOSS_COUNT, OT_SURROGATE_ATAN}, {"cuda", OT_CODING_RATE, 0, OT_SPIKE_LOSS_RATE, OT_SURROGATE_FAST_SIGMOID},
