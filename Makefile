@@ -120,8 +120,8 @@ $(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TEST
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # The cuda backend on the CPU: kernels/ and host/backend/cuda*.c against the emulator and the stand-in runtime of tests/simt.
-SIMT_SUITES := backend input_gradient $(patsubst tests/simt/test_%.c,%,$(sort $(wildcard tests/simt/test_*.c)))
-SIMT_C    := host/backend/backend.c $(wildcard host/backend/cuda*.c) $(addprefix tests/,check.c main.c naive.c nets.c backend_cases.c test_backend.c test_input_gradient.c) \
+SIMT_SUITES := backend input_gradient spike $(patsubst tests/simt/test_%.c,%,$(sort $(wildcard tests/simt/test_*.c)))
+SIMT_C    := host/backend/backend.c $(wildcard host/backend/cuda*.c) $(addprefix tests/,check.c main.c naive.c nets.c backend_cases.c onnx_build.c test_backend.c test_input_gradient.c test_spike.c) \
              $(sort $(wildcard tests/simt/*.c))
 SIMT_OBJ  := $(patsubst %.c,$(B)/simt/%.o,$(SIMT_C)) $(patsubst %.cu,$(B)/simt/%.o,$(CU_SRC) $(wildcard tests/simt/*.cu)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp))
 SIMT_INC  := -I$(B)/simt -Itests/simt -Itests $(INC)
@@ -129,6 +129,7 @@ SIMT_CXX  := $(CXX) -std=c++17 $(SIMT_OPT) $(filter-out -Wstrict-prototypes -Wmi
 $(B)/simt/suites.inc: FORCE | $(B)
 	$(Q)mkdir -p $(dir $@); printf '$(call list,,$(SIMT_SUITES))' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(B)/simt/tests/main.o: $(B)/simt/suites.inc
+$(B)/simt/tests/onnx_build.o $(B)/simt/tests/test_spike.o: | $(B)/onnx.pb-c.c
 $(B)/simt/%.o: %.c
 	@mkdir -p $(dir $@)
 	@echo '  cc $< (emulated)'

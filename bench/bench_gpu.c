@@ -1,6 +1,6 @@
 /* bench_gpu.c - what the cuda backend takes on a GPU: floors of the card, then each job beside its floor.  Called by gpu.sh.
  *
- *     bench_gpu PART [--precision fp32|tf32|fp16] [--network mobilenet|vgg16|mobilenet-s] [--chips C] [--images N] [--rounds R]
+ *     bench_gpu PART [--precision fp32|tf32|fp16] [--network mobilenet|vgg16|mobilenet-s|snn-vgg9|snn-s|snn-tiny] [--chips C] [--images N] [--rounds R]
  *
  *     floor        copy bandwidth, and the rate of our own matrix tiles on a large product
  *     expand       weights drawn a second, all layers of the network, C chips
@@ -12,7 +12,11 @@
  *
  * Each part first checks its results on a few images against the ref backend (drawing: bit by bit against the CPU).  Times are wall clock
  * round calls that wait for the device; one JSON line a row.  `floor_s` is what moving the bytes (or doing the products) alone would
- * take at the measured rate, given with --copy GB/s and --matrix TFLOP/s. */
+ * take at the measured rate, given with --copy GB/s and --matrix TFLOP/s.
+ *
+ * Spiking networks (snn-...: epoch, exhaustive, signature) have random weights, scaled layer by layer so that the designed thresholds lie two
+ * spreads of the current above its mean: a tenth to a quarter of the neurons fire at a step, as in trained ones.  They are checked against
+ * the cpu backend (ref takes minutes) by mean firing rates: a spike that turns where a membrane comes close to its threshold turns others. */
 #include "backend/backend.h"
 #include "base/build.h"
 #include "chip/chip.h"
@@ -96,6 +100,67 @@ static ot_data *random_data(const ot_network *net, int n)
     return d;
 }
 
+/* --- spiking networks --- */
+
+/* What the emulator can do: every kind of layer of snn-vgg9, small. */
+static ot_network *snn_tiny(void)
+{
+    ot_network *net;
+    float       w[8 * 8 * 9];
+    uint32_t    state = 9;
+    int         x = 0;
+    for (int i = 0; i < 8 * 8 * 9; i++) state = state * 1664525u + 1013904223u, w[i] = (float)((int)(state >> 24) - 100) / 256;
+    must(ot_network_new(&net, "snn-tiny", 3, 8, 8), "network");
+    const ot_layer layers[] = {
+        {.op = OT_OP_CONV, .c = 8, .groups = 1, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .pt = 1, .pl = 1, .pb = 1, .pr = 1, .weight = w}, {.op = OT_OP_SPIKE, .threshold = 1, .leak = 1},
+        {.op = OT_OP_CONV, .c = 8, .groups = 1, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .pt = 1, .pl = 1, .pb = 1, .pr = 1, .weight = w}, {.op = OT_OP_SPIKE, .threshold = 1, .leak = 1},
+        {.op = OT_OP_AVG_POOL, .kh = 8, .kw = 8, .sh = 8, .sw = 8}, {.op = OT_OP_RESHAPE, .c = 8, .h = 1, .w = 1}, {.op = OT_OP_DENSE, .c = 10, .weight = w},
+        {.op = OT_OP_SPIKE, .threshold = 1, .leak = 1},
+    };
+    for (size_t k = 0; k < sizeof layers / sizeof *layers; k++) {
+        char     name[16];
+        ot_layer l = layers[k];
+        snprintf(name, sizeof name, "layer%zu", k);
+        l.name = name, l.in[0] = x, l.in[1] = -1;
+        must(ot_network_add(net, &l, &x), "layer");
+    }
+    must(ot_network_set_spiking(net, &(ot_spiking){.steps = 4}), "steps");
+    return net;
+}
+
+typedef struct level { double spreads; float gain[32]; } level;
+
+static ot_status above_the_mean(void *user, int layer, double mean, double sd, float *gain, float *offset)
+{
+    level *v = user;
+    (void)offset;
+    *gain = v->gain[layer] = (float)fmax(mean + v->spreads * sd, 0.05 * sd);
+    return OT_OK;
+}
+
+/* Currents are linear in the weights here (batch norm is as it starts), so a threshold divided into the weights before it may stay 1. */
+static void level_currents(ot_network *net, const ot_data *data)
+{
+    level           v = {.spreads = 2};
+    ot_backend     *cpu;
+    ot_plan        *plan;
+    ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
+    opt.tile = 4;
+    must(ot_backend_open(&cpu, "cpu", NULL), "cpu");
+    must(ot_plan_open(&plan, cpu, net, &opt), "plan");
+    must(ot_plan_moments(plan, data, NULL, opt.tile, above_the_mean, &v), "moments");
+    ot_plan_free(plan);
+    ot_backend_close(cpu);
+    for (int i = 0, l = 0; i < ot_network_layers(net); i++) {
+        const ot_layer *layer = ot_network_layer(net, i);
+        if (layer->crossbar < 0) continue;
+        float *w = ot_network_weights(net, i);
+        for (size_t k = 0; k < ot_layer_weights(layer); k++) w[k] /= v.gain[l];
+        for (int c = 0; layer->bias && c < layer->c; c++) layer->bias[c] /= v.gain[l];
+        l++;
+    }
+}
+
 static ot_fleet *open_fleet(job *j, ot_backend *be, int chips, int use)
 {
     ot_fleet       *f;
@@ -156,15 +221,50 @@ static double check_logits(job *j)
     return error;
 }
 
+/* Mean firing rates of two chips' layers on four images, largest difference from cpu's. */
+static double check_rates(job *j)
+{
+    enum { CHECKED = 4 };
+    const size_t L = (size_t)ot_network_spikes(j->net), classes = (size_t)ot_network_classes(j->net);
+    double      *sum = ot_alloc(2 * 2 * L, sizeof *sum), error = 0, mean = 0;
+    float       *counts = ot_alloc(2 * CHECKED, classes * sizeof *counts), *rates = ot_alloc(2 * CHECKED, L * sizeof *rates);
+    ot_backend  *cpu;
+    must(ot_backend_open(&cpu, "cpu", NULL), "cpu");
+    for (size_t turn = 0; turn < 2; turn++) {
+        ot_fleet *f = open_fleet(j, turn ? j->be : cpu, 2, OT_PLAN_FORWARD);
+        draw(f, 5, 2);
+        must(ot_fleet_forward(f, j->data, NULL, CHECKED, counts, rates), "spikes");
+        for (size_t i = 0; i < 2 * CHECKED; i++)
+            for (size_t l = 0; l < L; l++) sum[(turn * 2 + i / CHECKED) * L + l] += (double)rates[i * L + l] / CHECKED;
+        ot_fleet_free(f);
+    }
+    for (size_t i = 0; i < 2 * L; i++) {
+        mean += sum[i] / (double)(2 * L);
+        if (!(fabs(sum[i] - sum[2 * L + i]) <= error)) error = fabs(sum[i] - sum[2 * L + i]);
+    }
+    fprintf(stderr, "bench_gpu: %s %s: a neuron fires at %.3f of the steps; rates differ from cpu's by at most %.2g\n", j->network, j->precision, mean, error);
+    /* The last layer has ten neurons: forty numbers of 0..T; a turned spike of one image is 0.001 of its rate, hundreds turn in halves. */
+    if (!(error < (strcmp(j->precision, "fp32") ? 0.05 : 0.01)) || !(mean > 0.02 && mean < 0.6)) {
+        fprintf(stderr, "bench_gpu: %s %s: rates differ from cpu's by %g, mean rate %g: no times are taken\n", j->network, j->precision, error, mean);
+        exit(1);
+    }
+    ot_backend_close(cpu);
+    ot_free(sum), ot_free(counts), ot_free(rates);
+    return error;
+}
+
+static double check(job *j) { return ot_network_spikes(j->net) ? check_rates(j) : check_logits(j); }
+
 /* Bytes an image moves through memory if each tensor is read and written once by each step that needs it. */
 static double bytes_an_image(const ot_plan *p, int tune)
 {
     double bytes = 0;
     for (int i = 0; i < p->n_steps; i++) {
         const ot_step *s = &p->steps[i];
-        double in = (double)p->be->i->tensor_bytes(p->be->ctx, s->in, 1), out = (double)p->be->i->tensor_bytes(p->be->ctx, s->out, 1);
+        double in = (double)p->be->i->tensor_bytes(p->be->ctx, s->in, p->tensors[s->src].frames), out = (double)p->be->i->tensor_bytes(p->be->ctx, s->out, p->tensors[s->dst].frames);
         bytes += in + out + (s->res >= 0 ? out : 0);
-        if (tune && ot__plan_grad(p, s->dst)) bytes += 2 * out + (ot__plan_grad(p, s->src) ? in : 0);
+        if (!tune || !ot__plan_grad(p, s->dst)) continue;
+        bytes += (p->spiking ? 1 : 2) * out + (s->kind == OT_STEP_SPIKE ? in : 0) + (ot__plan_grad(p, s->src) ? in : 0);      /* a scan reads its currents again */
     }
     return bytes;
 }
@@ -172,7 +272,7 @@ static double bytes_an_image(const ot_plan *p, int tune)
 static double floor_of(const job *j, const ot_plan *p, double images, int tune)
 {
     double macs = 0, bytes = j->copy > 0 ? bytes_an_image(p, tune) / j->copy : 0;
-    for (int i = 0; i < ot_network_layers(j->net); i++) macs += ot_network_macs(j->net, i);
+    for (int i = 0; i < ot_network_layers(j->net); i++) macs += ot_network_macs(j->net, i) * p->tensors[i].frames;
     double products = j->matrix > 0 ? 2 * macs * (tune ? 2 : 1) / j->matrix : 0;
     return images * (bytes > products ? bytes : products);
 }
@@ -259,7 +359,7 @@ static void part_expand(job *j)
 
 static void part_epoch(job *j)
 {
-    double          error = check_logits(j);
+    double          error = check(j);
     int             fleet = in_flight(j, j->chips, OT_PLAN_TUNE);
     ot_fleet       *f = open_fleet(j, j->be, fleet, OT_PLAN_TUNE);
     int64_t         steps = j->images / TILE;
@@ -282,7 +382,7 @@ static void part_epoch(job *j)
 
 static void part_exhaustive(job *j)
 {
-    double    error = check_logits(j);
+    double    error = check(j);
     int       fleet = in_flight(j, j->chips < 128 ? j->chips : 128, OT_PLAN_FORWARD);
     ot_fleet *f = open_fleet(j, j->be, fleet, OT_PLAN_FORWARD);
     int64_t  *correct = ot_alloc((size_t)fleet, sizeof *correct);
@@ -301,7 +401,7 @@ static void part_exhaustive(job *j)
 
 static void part_signature(job *j)
 {
-    double    error = check_logits(j);
+    double    error = check(j);
     int       fleet = in_flight(j, j->chips < 256 ? j->chips : 256, OT_PLAN_FORWARD);
     ot_fleet *f = open_fleet(j, j->be, fleet, OT_PLAN_FORWARD);
     uint32_t  stimulus[10];
@@ -460,15 +560,17 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_gpu: backend '%s' runs one chip at a time; want cuda\n", j.backend);
         return 4;
     }
-    int small = !strcmp(j.network, "mobilenet-s");
+    int small = !strcmp(j.network, "mobilenet-s") || !strcmp(j.network, "snn-s");
     const float mean[3] = {0.5f, 0.5f, 0.5f}, sd[3] = {0.25f, 0.25f, 0.25f};
     if (!strcmp(j.part, "accuracy") && (!file || !data)) usage();
     if (file) must(ot_network_open(&j.net, file), "network");
+    else if (!strcmp(j.network, "snn-tiny")) j.net = snn_tiny();
     else must(ot_model_build(&j.net, j.network, small ? 1 : 3, small ? 28 : 32, small ? 28 : 32, 10, 1), "network");
     if (!file) must(ot_network_set_normalisation(j.net, mean, sd), "network");
     if (data) must(ot_data_open(&j.data, data, OT_SPLIT_TEST, j.images), "data");
     must(ot_device_open(&j.dev, "r1"), "device");
     if (!data && strcmp(j.part, "floor") && strcmp(j.part, "nearest") && !(j.data = random_data(j.net, j.images > 64 ? j.images : 64))) must(OT_E_NOMEM, "images");
+    if (j.data && ot_network_spikes(j.net) && !file) level_currents(j.net, j.data);
     parts[part].run(&j);
     if (j.data) {
         ot_free(j.data->name), ot_free(j.data->pixels), ot_free(j.data->labels);

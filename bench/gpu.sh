@@ -6,7 +6,7 @@
 #     bench/gpu.sh results                 # where the GPU is: all parts, a table at the end
 #     bench/gpu.sh results epoch peers     # some of them: several short visits add up
 #
-# Parts: conformance sanitizer floor expand nearest signature exhaustive accuracy epoch peers.  Rows go to OUT/gpu.jsonl and OUT/peers.jsonl,
+# Parts: conformance sanitizer floor expand nearest signature exhaustive accuracy epoch spiking peers.  Rows go to OUT/gpu.jsonl and OUT/peers.jsonl,
 # the rest to OUT/log.txt; the table to OUT/table.txt.  GPU_PACK=DIR: where the pack lies; PYTHON=: one with torch; GPU_SMALL=1: tiny sizes,
 # to try the script itself.  Fails if conformance or a sanitizer does, or without a GPU.
 set -u
@@ -16,7 +16,7 @@ pack=${GPU_PACK:-$here/../build/gpu}
 [ -x "$pack/bench_gpu" ] || { echo "gpu.sh: no $pack/bench_gpu; make it with 'make gpu-pack'" >&2; exit 3; }
 mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 4
 shift
-parts=("$@"); [ $# -gt 0 ] || parts=(floor conformance expand nearest signature exhaustive accuracy epoch peers sanitizer)
+parts=("$@"); [ $# -gt 0 ] || parts=(floor conformance expand nearest signature exhaustive accuracy epoch spiking peers sanitizer)
 export LD_LIBRARY_PATH=$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} OHMTRIM_TESTS=$pack/tests OT_REQUIRE_GPU=1
 bad=0 start=$SECONDS
 log() { echo "$@" | tee -a "$out/log.txt" >&2; }
@@ -25,7 +25,7 @@ if [ -n "${GPU_SMALL-}" ]; then small=(--chips 2 --images 128 --rounds 1) peers_
 # limit seconds, then a bench_gpu part with its arguments
 row() {
     local own=("${small[@]}")
-    [ -z "${GPU_SMALL-}" ] || case $2 in accuracy) ;; floor) own=(--images 1 --rounds 1 --network mobilenet-s) ;; *) own+=(--network mobilenet-s) ;; esac
+    [ -z "${GPU_SMALL-}" ] || case $2 in accuracy) ;; floor) own=(--images 1 --rounds 1 --network mobilenet-s) ;; *) case " $* " in *\ snn-*) own+=(--network snn-tiny) ;; *) own+=(--network mobilenet-s) ;; esac ;; esac
     timeout "$1" "$pack/bench_gpu" "${@:2}" "${own[@]}" >>"$out/gpu.jsonl" 2>"$out/row.tmp" || { bad=1; log "bench_gpu ${*:2}: status $?: $(tail -n 1 "$out/row.tmp")"; }
     cat "$out/row.tmp" >>"$out/log.txt"; rm -f "$out/row.tmp"
 }
@@ -35,9 +35,10 @@ measured() {
 }
 floors() { copy=$(measured copy 1e9 fp32) matrix=$(measured 'own tiles' 1e12 "$1"); echo ${copy:+--copy $copy} ${matrix:+--matrix $matrix}; }
 conformance() {
-    suites=(backend plan tune) filter=cuda
-    [ -z "${GPU_SMALL-}" ] || suites=(backend) filter=cuda_dense
+    suites=(backend plan tune spike) filter=cuda
+    [ -z "${GPU_SMALL-}" ] || suites=(backend spike) filter=cuda_dense
     for suite in "${suites[@]}"; do
+        [ -z "${GPU_SMALL-}" ] || [ $suite = backend ] || filter=golden
         timeout 150 "$pack/run" -s "test_$suite" -t $filter >"$out/conformance.tmp" 2>&1; status=$?
         total=$(tail -n 1 "$out/conformance.tmp")
         log "conformance, suite $suite: $total"
@@ -48,9 +49,10 @@ conformance() {
 sanitizer() {
     tool=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
     [ -x "$tool" ] || { log "sanitizer: no compute-sanitizer here, not run"; return; }
-    for t in memcheck racecheck; do
-        timeout 100 "$tool" --tool $t --error-exitcode 9 "$pack/run" -s test_backend -t cuda_conv_7x >"$out/sanitizer.tmp" 2>&1; status=$?
-        log "compute-sanitizer $t: status $status: $(tail -n 1 "$out/sanitizer.tmp")"
+    for t in "memcheck backend cuda_conv_7x" "racecheck backend cuda_conv_7x" "memcheck spike loop_cuda_1" "racecheck spike loop_cuda_1"; do
+        read -r how suite which <<<"$t"
+        timeout 100 "$tool" --tool "$how" --error-exitcode 9 "$pack/run" -s "test_$suite" -t "$which" >"$out/sanitizer.tmp" 2>&1; status=$?
+        log "compute-sanitizer $how, suite $suite: status $status: $(tail -n 1 "$out/sanitizer.tmp")"
         [ "$status" = 0 ] || { bad=1; grep -a '=====' "$out/sanitizer.tmp" | head -n 30 | tee -a "$out/log.txt"; }
     done
     rm -f "$out/sanitizer.tmp"
@@ -59,7 +61,7 @@ peers() {
     python=${PYTHON:-python3}
     "$python" -c 'import torch' 2>/dev/null || { log "peers: $python has no torch, not run"; return; }
     commit=$(cat "$pack/commit" 2>/dev/null || echo unknown)
-    jobs=("tuning --network mobilenet" "tuning --network vgg16" expand exhaustive nearest)
+    jobs=("tuning --network mobilenet" "tuning --network vgg16" expand exhaustive nearest spiking)
     [ -z "${GPU_SMALL-}" ] || jobs=(nearest)
     for p in "${jobs[@]}"; do
         timeout 120 "$python" "$here/peers/${p%% *}.py" ${p#"${p%% *}"} --out "$out" --budget 60 --commit "$commit" "${peers_small[@]}" >>"$out/log.txt" 2>&1 || log "peers: $p: status $?"
@@ -81,6 +83,11 @@ for part in "${parts[@]}"; do
                    for m in fp16 tf32; do row 60 epoch --network $n --precision $m $(floors $m); done
                    row 90 epoch --network $n --precision fp16 --chips 16 --rounds 1 $(floors fp16)
                done ;;
+        spiking) for m in fp16 tf32; do
+                     row 90 exhaustive --network snn-vgg9 --precision $m --chips 1 --rounds 3 $(floors $m)
+                     row 120 epoch --network snn-vgg9 --precision $m --rounds 2 $(floors $m)
+                 done
+                 row 120 exhaustive --network snn-vgg9 --precision fp16 --chips 16 $(floors fp16) ;;
         peers) peers ;;
         *) echo "gpu.sh: no part '$part'" >&2; exit 2 ;;
     esac

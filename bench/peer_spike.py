@@ -3,7 +3,10 @@
 snnTorch's style has it: a loop over time steps, layer by layer within a step, autograd through time, thresholds as parameters.  NPZ is
 what `bench_spike --export DIR` wrote: in double, counts and gradients of a few images must be those of the ref backend before a time is
 taken; in float a spike may flip.  One thread, CPU time, both memory
-layouts; a step is half of the images; each row also as a variant that computes the first convolution once.  One JSON line a row."""
+layouts; a step is half of the images; each row also as a variant that computes the first convolution once.  One JSON line a row.
+
+Where SpikingJelly is installed (0.0.0.0.14 goes with old versions of PyTorch) it counts too: multi-step IF neurons, time folded into the batch.
+Its thresholds are plain numbers without gradients, so it has no row for tuning; instead one for a backward pass to the current of the first layer."""
 import json
 import math
 import os
@@ -73,6 +76,54 @@ class Net:
         return total
 
 
+class Jelly(Net):
+    """The same with SpikingJelly's multi-step neurons: layer by layer over all steps, as we do it."""
+
+    def counts(self, x, th, once):
+        from spikingjelly.activation_based import neuron, surrogate
+        s, T, n = x, self.T, len(x)
+        for k in range(len(th)):
+            cur = self.current(k, s)
+            cur = cur.unsqueeze(0).expand(T, *cur.shape) if k == 0 else cur.unflatten(0, (T, n))
+            node = neuron.IFNode(v_threshold=float(th[k]), v_reset=None, step_mode="m", surrogate_function=surrogate.ATan(alpha=2.0), detach_reset=True)
+            s = node(cur).flatten(0, 1)
+        return s.unflatten(0, (T, n)).sum(0)
+
+
+def jelly_rows(name, weights, images, labels, thresholds, counts, TILE):
+    try:
+        import spikingjelly.activation_based.neuron  # noqa: F401
+    except ImportError:
+        return
+    for label, layout in (("default", torch.contiguous_format), ("channels_last", torch.channels_last)):
+        net = Jelly(name, weights, layout)
+        batches = [(images[i:i + TILE].contiguous(memory_format=layout), labels[i:i + TILE]) for i in range(0, len(images), TILE)]
+
+        def count():
+            with torch.no_grad():
+                return torch.cat([net.counts(x, thresholds, 1) for x, _ in batches]).numpy()
+
+        def back():
+            for x, y in batches:
+                x = x.clone().requires_grad_(True)
+                F.cross_entropy(net.counts(x, thresholds, 1), y).backward()
+
+        far = np.abs(count() - counts).max()
+        if far > 1:
+            sys.exit("peer_spike: %s: SpikingJelly's counts are off by %g: not the same network" % (name, far))
+        for what, work in (("eval", count), ("back", back)):
+            ms = []
+            for i in range(ROUNDS + 1):
+                start = time.process_time()
+                work()
+                if i >= 1:
+                    ms.append((time.process_time() - start) / len(images) * 1e3)
+            ms.sort()
+            print(json.dumps({"bench": "peer_spikingjelly", "network": name, "steps": net.T, "what": what, "layout": label, "tile": TILE, "n": ROUNDS,
+                              "median_ms_per_image": round(ms[len(ms) // 2], 3), "min": round(ms[0], 3), "counts_off": float(far),
+                              "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "torch": torch.__version__}), flush=True)
+
+
 def same(name, weights, images, labels, thresholds, z):
     """In double: the network that the ref backend ran."""
     n = len(z["ref_counts"])
@@ -128,6 +179,8 @@ def main():
                 print(json.dumps({"bench": "peer_spike", "network": name, "steps": net.T, "what": what, "layout": label, "first_once": once, "tile": TILE, "n": ROUNDS,
                                   "median_ms_per_image": round(ms[len(ms) // 2], 3), "min": round(ms[0], 3), "counts_off": float(far), "grad_off": float("%.1e" % off),
                                   "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "torch": torch.__version__}), flush=True)
+
+    jelly_rows(name, weights, images, labels, thresholds, counts, TILE)
 
 
 main()

@@ -1,5 +1,9 @@
 /* input.cu - images: kept on the device as they are in the file, made into the network's input as they are wanted.  One tensor serves all
- * chips. */
+ * chips.
+ *
+ * With rate coding the input is T frames of spikes, drawn as host/plan/spiking.c draws them.  A thread draws the four words of its pixel's
+ * group and takes one: three in four are thrown away, and still a tile's input takes a thousandth of what the network does with it. */
+#include "kernels/philox.h"
 #include "kernels/store.cuh"
 
 enum { THREADS = 256 };
@@ -25,21 +29,29 @@ __device__ __forceinline__ float rounded_twice(float x, float scale, float shift
 #endif
 }
 
+/* Where image i comes from. */
+__device__ __forceinline__ int64_t row_of(const input_args &p, int64_t i)
+{
+    const int64_t slot = p.first + (p.step ? *p.step * p.per_step : 0) + i;
+    return p.rows ? (int64_t)p.rows[slot] : slot;
+}
+
+/* Number `at` of picture `row`, in channel c. */
+__device__ __forceinline__ float number_of(const input_args &p, int64_t row, int c, int64_t at)
+{
+    const int64_t from = row * p.s.c * p.s.h * p.s.w + at;
+    return p.pixels ? rounded_twice((float)p.pixels[from], p.scale[c], p.shift[c]) : p.values[from];
+}
+
 template <class T> __global__ void __launch_bounds__(THREADS) input_kernel1(input_args p, T *dst, int64_t all)
 {
     const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;
     if (e >= all) return;
     const int     cp = otk_channels(p.s.c), c = (int)(e % cp);
     const int64_t pixel = e / cp, plane = (int64_t)p.s.h * p.s.w, i = pixel / plane;
-    const int64_t slot = p.first + (p.step ? *p.step * p.per_step : 0) + i;
-    const int64_t row = p.rows ? (int64_t)p.rows[slot] : slot;
+    const int64_t row = row_of(p, i);
     if (p.wanted && e % (plane * cp) == 0) p.wanted[i] = (uint32_t)row;
-    float v = 0.0f;
-    if (c < p.s.c) {
-        const int64_t from = (row * p.s.c + c) * plane + pixel % plane;
-        v = p.pixels ? rounded_twice((float)p.pixels[from], p.scale[c], p.shift[c]) : p.values[from];
-    }
-    ot_put(dst + e, v * p.factor);
+    ot_put(dst + e, c < p.s.c ? number_of(p, row, c, c * plane + pixel % plane) * p.factor : 0.0f);
 }
 
 extern "C" int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixels, const float *values, const float *scale, const float *shift,
@@ -51,4 +63,35 @@ extern "C" int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixel
     if (all <= 0) return 0;
     if (type == OTK_F16) return ot_launch(input_kernel1<__half>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, (__half *)dst, all);
     return ot_launch(input_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, (float *)dst, all);
+}
+
+template <class T> __global__ void __launch_bounds__(THREADS) input_spikes_kernel1(input_args p, int steps, uint64_t seed, T *dst, int64_t all)
+{
+    const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;
+    if (e >= all) return;
+    const int     cp = otk_channels(p.s.c), c = (int)(e % cp);
+    const int64_t pixel = e / cp, plane = (int64_t)p.s.h * p.s.w, frame = pixel / plane, i = frame / steps, t = frame % steps;
+    const int64_t row = row_of(p, i);
+    if (p.wanted && e % (plane * cp * steps) == 0) p.wanted[i] = (uint32_t)row;
+    float spike = 0.0f;
+    if (c < p.s.c) {
+        const int64_t at = c * plane + pixel % plane;
+        uint32_t      w[4];
+        ot_philox(&w[0], &w[1], &w[2], &w[3], seed, (uint32_t)(at / 4), (uint32_t)t, (uint32_t)row, OT_PURPOSE_SPIKES);
+        const uint32_t word = at % 4 < 2 ? at % 4 ? w[1] : w[0] : at % 4 == 2 ? w[2] : w[3];
+        spike = (float)(word >> 8) * 0x1p-24f < number_of(p, row, c, at) ? 1.0f : 0.0f;
+    }
+    ot_put(dst + e, spike * p.factor);
+}
+
+extern "C" int otk_input_spikes(otk_type type, otk_shape s, int n, int steps, uint64_t seed, const uint8_t *pixels, const float *values, const float *scale,
+                                const float *shift, const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted, float factor,
+                                otk_stream stream)
+{
+    const int64_t    all = n * (int64_t)steps * otk_image(s);
+    const dim3       grid((unsigned)ot_ceil(all, THREADS));
+    const input_args p = {s, n, pixels, values, scale, shift, rows, step, per_step, first, wanted, factor};
+    if (all <= 0) return 0;
+    if (type == OTK_F16) return ot_launch(input_spikes_kernel1<__half>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, steps, seed, (__half *)dst, all);
+    return ot_launch(input_spikes_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, steps, seed, (float *)dst, all);
 }

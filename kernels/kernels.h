@@ -121,6 +121,36 @@ int otk_largest(otk_type type, otk_shape s, int n, const void *src, uint32_t *bi
 /* Whether anything in (chip, n images) is infinite or NaN: flags[chip] |= 1 */
 int otk_finite(otk_type type, otk_shape s, int chips, int n, otk_tensor src, int *flags, otk_stream stream);
 
+/* --- if.cu: integrate and fire over T steps (if.h); an image's frames lie one after the other --- */
+typedef enum otk_reset { OTK_RESET_SUBTRACT, OTK_RESET_FIXED, OTK_RESET_ZERO } otk_reset;
+typedef struct otk_if {
+    const float *gain;                     /* chip k's threshold is gain[k * stride] * unit; NULL: own_threshold for all */
+    int64_t      stride;
+    float        unit, own_threshold, leak, u_rst;
+    otk_reset    reset;
+    int          steps, still;             /* T; src has one frame an image, the same current at every step */
+    float        src_factor, dst_factor;   /* undoes the scale of src; a spike is stored as this */
+    int          surrogate;                /* backward: as in if.h */
+    float        sharpness;
+} otk_if;
+int otk_if_forward(otk_type type, otk_shape s, int chips, int images, otk_tensor src, otk_tensor dst, const otk_if *p, otk_stream stream);
+/* Backward through time from g = dL/dS (frames of src's neurons, T an image):
+ *     dsrc = scale * dL/dI, or += with add (at NULL: not wanted; scale NULL: 1)        sums[chip * sums_stride] += dL/d(gain, or own_threshold)
+ * sums NULL: not wanted.  `partial`: otk_if_back_bytes. */
+typedef struct otk_if_back {
+    otk_tensor   g, dsrc;
+    int          add;
+    const float *scale;                    /* (otk_channels(c)): of the batch norm that made src */
+    double      *sums;
+    int64_t      sums_stride;
+    void        *partial;
+} otk_if_back;
+size_t otk_if_back_bytes(otk_shape s, int chips, int images);
+int    otk_if_back_run(otk_type type, otk_shape s, int chips, int images, otk_tensor src, const otk_if *p, const otk_if_back *b, otk_stream stream);
+/* counts (chip, images) = factor * sum over the T frames of spikes (chip, images, T); from (chip, images) into all T frames of to. */
+int otk_if_count(otk_type type, otk_shape s, int chips, int images, int steps, otk_tensor spikes, otk_tensor counts, float factor, otk_stream stream);
+int otk_if_spread(otk_type type, otk_shape s, int chips, int images, int steps, otk_tensor from, otk_tensor to, otk_stream stream);
+
 /* --- norm.cu: batch norm with the minibatch's statistics, float, one chip --- */
 /* mean, var (biased), inverse: (c) double each, written forward, read backward */
 int otk_norm_forward(otk_shape s, int n, const float *src, float *dst, const float *gamma, const float *beta, double eps, double *mean, double *var,
@@ -129,7 +159,8 @@ int otk_norm_back(otk_shape s, int n, const float *src, const float *g, float *d
                   const double *inverse, float *dgamma, float *dbeta, otk_stream stream);
 
 /* --- loss.cu --- */
-/* Softmax cross-entropy.  logits (chip, n images, otk_channels(classes)); label of image i: labels[rows[i]].
+/* Softmax cross-entropy.  logits (chip, n images, otk_channels(classes)); label of image i: labels[rows[i]].  With `frames`, logits are so
+ * many an image, n counts them all, an image's loss is their mean; bits and right are then not wanted.
  * grad (same layout, NULL: not wanted) = weight * (softmax - target);  loss (chip) += sum over images, in order;
  * right (chip) += images whose class is right;  bits (chip, bits_stride words of 32): bit first + i of its row. */
 typedef struct otk_loss {
@@ -143,6 +174,7 @@ typedef struct otk_loss {
     uint32_t      *bits;                   /* NULL: not wanted */
     int64_t        bits_stride, first;
     void          *partial;                /* otk_loss_bytes */
+    int            frames;                 /* 0: one */
 } otk_loss;
 size_t otk_loss_bytes(int chips, int n);
 int    otk_loss_run(otk_type type, int classes, int chips, int n, const otk_loss *l, otk_stream stream);
@@ -172,6 +204,10 @@ int otk_adam_weights(float *p, const float *g, float *m, float *v, size_t n, dou
 int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixels, const float *values, const float *scale, const float *shift,
               const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted, float factor,
               otk_stream stream);
+/* The same with rate coding: `steps` frames an image of spikes, each 1 with probability x, drawn by (seed, row, step, number of the pixel). */
+int otk_input_spikes(otk_type type, otk_shape s, int n, int steps, uint64_t seed, const uint8_t *pixels, const float *values, const float *scale,
+                     const float *shift, const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted,
+                     float factor, otk_stream stream);
 
 /* --- draw.cu: the cells of a layer on many chips (draw.h) --- */
 struct ot_cell_map;

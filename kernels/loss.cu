@@ -10,7 +10,8 @@ template <class T> __global__ void __launch_bounds__(THREADS) loss_kernel1(int c
     const int i = blockIdx.x * THREADS + threadIdx.x, chip = blockIdx.z, cp = otk_channels(classes);
     if (i >= n) return;
     const T      *x = (const T *)l.logits.at + chip * l.logits.stride + (int64_t)i * cp;
-    const int32_t label = l.labels[l.rows ? (int64_t)l.rows[i] : l.first + i];
+    const int     frames = l.frames ? l.frames : 1, image = i / frames;
+    const int32_t label = l.labels[l.rows ? (int64_t)l.rows[image] : l.first + image];
     int           best = 0, nan = 0;
     for (int c = 0; c < classes; c++) {
         const float v = ot_get(x + c);
@@ -31,12 +32,12 @@ template <class T> __global__ void __launch_bounds__(THREADS) loss_kernel1(int c
         mean += v;
     }
     mean /= classes;
-    loss[i] = log(sum) - (1.0 - l.smoothing) * ((double)ot_get(x + label) * f - top) - l.smoothing * mean;
+    loss[i] = (log(sum) - (1.0 - l.smoothing) * ((double)ot_get(x + label) * f - top) - l.smoothing * mean) / frames;
     if (!l.grad.at) return;
     T *g = (T *)l.grad.at + chip * l.grad.stride + (int64_t)i * cp;
     for (int c = 0; c < cp; c++) {
         const double target = (c == label ? 1.0 - l.smoothing : 0.0) + l.smoothing / classes;
-        ot_put(g + c, c < classes ? (float)(l.weight * (exp((double)ot_get(x + c) * f - top) / sum - target)) : 0.0f);
+        ot_put(g + c, c < classes ? (float)(l.weight / frames * (exp((double)ot_get(x + c) * f - top) / sum - target)) : 0.0f);
     }
 }
 

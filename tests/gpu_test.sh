@@ -14,11 +14,14 @@ mkdir -p "$d/pack/models" "$d/pack/lib" "$d/pack/data" && ln -s "$bench" "$d/pac
 ln -s "$top/models/mobilenet-s.onnx" "$d/pack/models/"
 export GPU_PACK=$d/pack GPU_SMALL=1
 has() { grep -q "\"what\":\"$1\".*\"checked_error\"" "$d/out/gpu.jsonl"; }
-check 'all parts but accuracy run' "$top/bench/gpu.sh" "$d/out" floor conformance expand nearest signature exhaustive epoch
+check 'all parts but accuracy run' "$top/bench/gpu.sh" "$d/out" floor conformance expand nearest signature exhaustive epoch spiking
 for what in copy 'own tiles' 'weights drawn' 'nearest L1' 'nearest L2' signatures 'exhaustive test' 'tuning epoch'; do check "a row for $what" has "$what"; done
 check 'the table names them' grep -q 'exhaustive test .*mobilenet-s' "$d/out/table.txt"
+check 'spiking rows: images tested' grep -q '"what":"exhaustive test","network":"snn-tiny".*"checked_error":[0-9.e-]*,' "$d/out/gpu.jsonl"
+check 'spiking rows: a tuning epoch' grep -q '"what":"tuning epoch","network":"snn-tiny".*"checked_error":[0-9.e-]*,' "$d/out/gpu.jsonl"
 check 'shares of the floor are given' grep -q '"what":"tuning epoch".*"floor_s":[0-9.e-]*[1-9]' "$d/out/gpu.jsonl"
 check 'conformance is counted' grep -Eq 'suite backend: [0-9]+ passed, 0 failed' "$d/out/log.txt"
+check 'so is that of spikes' grep -Eq 'suite spike: [0-9]+ passed, 0 failed' "$d/out/log.txt"
 if [ -e /usr/share/datasets/fashion-mnist/t10k-images-idx3-ubyte.gz ]; then
     cp /usr/share/datasets/fashion-mnist/t10k-*.gz "$d/pack/data/"
     check 'accuracy against fp32' "$top/bench/gpu.sh" "$d/out" accuracy

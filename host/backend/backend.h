@@ -72,6 +72,7 @@ typedef struct ot_step_run {
     /* several chips: how many of them count; the rest in the backend's memory, chip k's at k * stride, in place of gain, offset, tap */
     int          chips;
     const float *gains, *offsets;
+    float        unit;             /* SPIKE: a chip's threshold is its gain times this */
     int64_t      knob_stride;
     float       *taps;
     int64_t      tap_stride;
@@ -88,11 +89,13 @@ typedef struct ot_step_back {
     /* several chips, as above; gradients are added to sums[k * sums_stride] (gain) and sums_offset after it (offset) */
     int          chips;
     const float *gains, *offsets;
+    float        unit;
     int64_t      knob_stride;
     double      *sums;
     int64_t      sums_stride, sums_offset;
     /* CONV, DENSE: dsrc is complete with this step, and src was made by the T-ReLU of step `mask_op`, which took no res: dsrc goes through
-     * it (and its batch norm) at once, with these knobs and sums; then that step is told `masked`, and its g is what comes before. */
+     * it (and its batch norm) at once, with these knobs and sums; then that step is told `masked`, and its g is what comes before.
+     * SPIKE: likewise dsrc goes through the batch norm of step `mask_op`, which took no res and has no T-ReLU. */
     void        *mask_op;
     const float *mask_gains, *mask_offsets;
     double      *mask_sums;
@@ -107,17 +110,20 @@ typedef struct ot_many_input {
     const uint32_t *rows, *step;        /* mem: image row rows[*step * per_step + first + i]; NULL: no table, step 0 */
     int64_t         per_step, first;
     uint32_t       *wanted;             /* mem: (n) the rows taken */
+    int             steps;              /* rate coding: so many frames of spikes an image, drawn from its numbers by `seed`; else 0 */
+    uint64_t        seed;
 } ot_many_input;
 typedef struct ot_many_loss {
     const int32_t  *labels;             /* mem */
     const uint32_t *rows;               /* mem: (n) */
     void           *grad;               /* mem: gradient of the logits, NULL: not wanted */
     double         *loss;               /* mem: (chip), added to; NULL: not wanted */
-    int64_t        *right;              /* mem: (chip), added to */
+    int64_t        *right;              /* mem: (chip), added to; NULL: not wanted */
     uint32_t       *bits;               /* mem: (chip, bits_stride), bit first + i */
     int64_t         bits_stride, first;
     float           scale;              /* the logits are held this many times too large */
     int            *flags;              /* mem: (chip) bit 0: a logit is not finite; NULL: not wanted */
+    int             frames;             /* logits are so many an image and n counts them, an image's loss is their mean; right and bits NULL.  0: one */
 } ot_many_loss;
 typedef struct ot_many_adam ot_many_adam;     /* one population's optimiser state, in the backend's memory */
 typedef struct ot_many_adam_result { int steps, projected, nan_restores, bad_in_row; double best_loss, last_loss; } ot_many_adam_result;
@@ -138,6 +144,10 @@ typedef struct ot_many_i {
     ot_status (*weights)(void *ctx, void *op, int k, float *onnx);
     ot_status (*input)(void *ctx, void *dst, ot_shape s, int n, const ot_many_input *in);
     ot_status (*loss)(void *ctx, const void *logits, ot_shape s, int64_t stride, int chips, int n, const ot_many_loss *l);
+    /* Spikes of n images, `steps` frames each and held `scale` times too large, added up: a tensor of one frame an image, held as they are.
+     * And back: a gradient of counts to all frames. */
+    ot_status (*counts)(void *ctx, void *counts, int64_t counts_stride, const void *spikes, int64_t stride, ot_shape s, int chips, int n, int steps, float scale);
+    ot_status (*spread)(void *ctx, void *frames, int64_t stride, const void *counts, int64_t counts_stride, ot_shape s, int chips, int n, int steps);
     ot_status (*get)(void *ctx, float *nchw, ot_shape s, int64_t stride, int chips, int n, float scale, const void *src);
     /* out, mem: (chip, 2) mean and spread as `moments` of a tensor held `scale` times too large */
     ot_status (*moments)(void *ctx, const void *src, ot_shape s, int64_t stride, int chips, int n, float scale, double *out);

@@ -51,6 +51,11 @@ static ot_status free_bytes(void *ctx, size_t *bytes)
 static ot_status input(void *ctx, void *dst, ot_shape s, int n, const ot_many_input *in)
 {
     ot__cuda *c = ctx;
+    if (in->steps) {
+        OT_CUDA(otk_input_spikes(c->type, ot__cuda_shape(s), n, in->steps, in->seed, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step,
+                                 in->first, dst, in->wanted, 1.0f, c->stream));
+        return OT_OK;
+    }
     OT_CUDA(otk_input(c->type, ot__cuda_shape(s), n, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step, in->first, dst, in->wanted, 1.0f,
                       c->stream));
     return OT_OK;
@@ -62,11 +67,27 @@ static ot_status loss(void *ctx, const void *logits, ot_shape s, int64_t stride,
     otk_tensor t = {(void *)logits, stride};
     size_t     partial = otk_loss_bytes(chips, n);
     otk_loss   k = {.logits = t, .grad = {l->grad, stride}, .labels = l->labels, .rows = l->rows, .logit_factor = 1 / l->scale, .weight = c->type == OTK_F16 ? 16.0 : 1.0,
-                    .loss = l->loss, .right = l->right, .bits = l->bits, .bits_stride = l->bits_stride, .first = l->first};
+                    .loss = l->loss, .right = l->right, .bits = l->bits, .bits_stride = l->bits_stride, .first = l->first, .frames = l->frames};
     OT_TRY(ot__cuda_grow(&c->small, &c->small_bytes, partial));
     k.partial = c->small;
     if (l->flags) OT_CUDA(otk_finite(c->type, ot__cuda_shape(s), chips, n, t, l->flags, c->stream));
     OT_CUDA(otk_loss_run(c->type, s.c, chips, n, &k, c->stream));
+    return OT_OK;
+}
+
+static ot_status counts(void *ctx, void *out, int64_t out_stride, const void *spikes, int64_t stride, ot_shape s, int chips, int n, int steps, float scale)
+{
+    ot__cuda  *c = ctx;
+    otk_tensor from = {(void *)spikes, stride}, to = {out, out_stride};
+    OT_CUDA(otk_if_count(c->type, ot__cuda_shape(s), chips, n, steps, from, to, 1.0f / scale, c->stream));
+    return OT_OK;
+}
+
+static ot_status spread(void *ctx, void *frames, int64_t stride, const void *of_counts, int64_t counts_stride, ot_shape s, int chips, int n, int steps)
+{
+    ot__cuda  *c = ctx;
+    otk_tensor from = {(void *)of_counts, counts_stride}, to = {frames, stride};
+    OT_CUDA(otk_if_spread(c->type, ot__cuda_shape(s), chips, n, steps, from, to, c->stream));
     return OT_OK;
 }
 
@@ -217,6 +238,8 @@ const ot_many_i ot__cuda_many = {
     .masks = ot__cuda_masks,
     .input = input,
     .loss = loss,
+    .counts = counts,
+    .spread = spread,
     .get = get,
     .moments = moments,
     .largest = largest,

@@ -19,6 +19,7 @@ struct ot__cuda_op {
     size_t     weights, tap_bytes;         /* ONNX weights; bytes of taps at the head of scratch */
     otk_conv   conv;
     otk_window window;
+    otk_if     neuron;                     /* SPIKE; its threshold comes with each call */
     otk_draw   draw;
     char      *block;
     /* in the block */
@@ -57,6 +58,16 @@ static otk_window window_of(const ot_step *s)
                          .pt = l->pt, .pl = l->pl, .pb = l->pb, .pr = l->pr, .count_pad = l->count_pad, .pad_value = l->pad_value};
     for (int k = 0; k < 3; k++) w.before[k] = l->pad_before[k], w.start[k] = l->slice_start[k], w.step[k] = l->slice_step[k];
     return w;
+}
+
+static otk_if neuron_of(const ot_step *s, const ot_plan_options *opt)
+{
+    static const otk_reset resets[] = {[OT_RESET_SUBTRACT] = OTK_RESET_SUBTRACT, [OT_RESET_FIXED] = OTK_RESET_FIXED, [OT_RESET_ZERO] = OTK_RESET_ZERO,
+                                       [OT_RESET_ONCE] = OTK_RESET_FIXED};
+    static const float     usual[OT_SURROGATES] = {2.0f, 25.0f, 1.0f};
+    const ot_layer        *l = s->layer;
+    return (otk_if){.leak = l->leak, .u_rst = l->reset == OT_RESET_ONCE ? INFINITY : l->u_rst, .reset = resets[l->reset], .steps = s->steps, .still = s->still, .surrogate = (int)opt->surrogate,
+                    .sharpness = opt->sharpness > 0.0 ? (float)opt->sharpness : usual[opt->surrogate]};
 }
 
 /* Cuts the next piece off the op's block; with no block yet it only counts. */
@@ -157,20 +168,21 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
     ot__cuda *c = ctx;
     int       train = opt->use == OT_PLAN_TRAIN, chips = opt->chips > 1 ? opt->chips : 1;
     if (train && c->type == OTK_F16) OT_FAIL(OT_E_UNSUPPORTED, "training weights in half precision is not supported, want backend 'cuda' or 'cuda:tf32'");
-    if (step->kind == OT_STEP_SPIKE) OT_FAIL(OT_E_UNSUPPORTED, "layer '%s': spiking layers are not supported by backend 'cuda', want 'cpu' or 'ref'", step->layer->name);
     ot__cuda_op *op = ot_alloc(1, sizeof *op);
     if (!op) OT_NOMEM(step->layer->name, sizeof *op);
     op->step = *step;
     op->chips = chips;
     op->src_scale = op->res_scale = op->dst_scale = 1.0f;
     op->crossbar = step->kind == OT_STEP_CONV || step->kind == OT_STEP_DENSE;
-    op->src_stride = opt->chips && step->src == 0 ? 0 : ot__cuda_stride(c, step->in, tile);
+    op->src_stride = opt->chips && step->src == 0 ? 0 : ot__cuda_stride(c, step->in, step->still ? tile / step->steps : tile);
     op->res_stride = opt->chips && step->res == 0 ? 0 : ot__cuda_stride(c, step->out, tile);
     op->dst_stride = ot__cuda_stride(c, step->out, tile);
     if (op->crossbar) {
         op->conv = conv_of(step);
         op->weights = ot_layer_weights(step->layer);
         op->weight_stride = (otk_conv_weights(&op->conv) + 31) / 32 * 32;
+    } else if (step->kind == OT_STEP_SPIKE) {
+        op->neuron = neuron_of(step, opt);
     } else if (step->kind >= OT_STEP_MAX_POOL) {
         op->window = window_of(step);
     }
@@ -181,7 +193,9 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
         return ot__fail_prefix(st, "layer '%s': ", step->layer->name);
     }
     lay_out(op, c, train, opt->chips > 0);
-    if (opt->use != OT_PLAN_FORWARD) partial = otk_relu_back_bytes(ot__cuda_shape(step->out), chips, tile);
+    if (opt->use != OT_PLAN_FORWARD)
+        partial = step->kind == OT_STEP_SPIKE ? otk_if_back_bytes(ot__cuda_shape(step->out), chips, tile / step->steps)
+                                              : otk_relu_back_bytes(ot__cuda_shape(step->out), chips, tile);
     if (opt->use != OT_PLAN_FORWARD && op->crossbar && otk_conv_data_bytes(&op->conv, chips, tile) > partial) partial = otk_conv_data_bytes(&op->conv, chips, tile);
     if (train && op->crossbar && otk_conv_gradient_bytes(&op->conv, tile) > partial) partial = otk_conv_gradient_bytes(&op->conv, tile);
     op->tap_bytes = (size_t)tile * sizeof(float);
@@ -242,12 +256,29 @@ static otk_knobs knobs_of(const ot_step *s, const float *gains, const float *off
     return (otk_knobs){gains, offsets, stride, gain, offset, s->relu->clip, 1};
 }
 
+/* The neuron with the thresholds of a call. */
+static otk_if neuron_with(const ot__cuda_op *op, const float *gains, int64_t stride, float unit, float threshold)
+{
+    otk_if p = op->neuron;
+    p.gain = gains, p.stride = stride, p.unit = unit, p.own_threshold = threshold;
+    p.src_factor = 1 / op->src_scale, p.dst_factor = op->dst_scale;
+    return p;
+}
+
+/* An image's mean over all its frames: they are one image, T times as high. */
+static otk_shape tapped(const ot_step *s)
+{
+    otk_shape shape = ot__cuda_shape(s->out);
+    if (s->kind == OT_STEP_SPIKE) shape.h *= s->steps;
+    return shape;
+}
+
 ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *res, void *dst, void *scratch, const ot_step_run *run)
 {
     ot__cuda      *c = ctx;
     ot__cuda_op   *op = vop;
     const ot_step *s = &op->step;
-    const int      chips = run->chips ? run->chips : 1;
+    const int      chips = run->chips ? run->chips : 1, images = s->kind == OT_STEP_SPIKE ? run->n / s->steps : run->n;
     otk_tensor     in = {(void *)src, op->src_stride}, out = {dst, op->dst_stride}, w = {op->weight, op->weight_stride};
     otk_after      after = {.res = {s->res >= 0 ? (void *)res : NULL, op->res_stride}, .in_factor = 1 / op->src_scale, .res_factor = 1 / op->res_scale,
                             .out_factor = op->dst_scale};
@@ -269,12 +300,17 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     case OT_STEP_ADD: case OT_STEP_RELU:
         OT_CUDA(otk_pointwise(c->type, ot__cuda_shape(s->out), chips, run->n, in, out, &after, c->stream));
         break;
+    case OT_STEP_SPIKE: {
+        const otk_if neuron = neuron_with(op, run->gains, run->knob_stride, run->unit, run->gain);
+        OT_CUDA(otk_if_forward(c->type, ot__cuda_shape(s->out), chips, images, in, out, &neuron, c->stream));
+        break;
+    }
     default: OT_CUDA(otk_window_forward(c->type, &op->window, chips, run->n, in, out, op->dst_scale / op->src_scale, c->stream));
     }
-    if (run->taps) OT_CUDA(otk_tap(c->type, ot__cuda_shape(s->out), chips, run->n, out, run->taps, run->tap_stride, 1 / op->dst_scale, c->stream));
+    if (run->taps) OT_CUDA(otk_tap(c->type, tapped(s), chips, images, out, run->taps, run->tap_stride, 1 / op->dst_scale, c->stream));
     if (run->tap) {
-        OT_CUDA(otk_tap(c->type, ot__cuda_shape(s->out), 1, run->n, out, scratch, 0, 1.0f, c->stream));
-        OT_TRY(to_host(c, run->tap, scratch, (size_t)run->n * sizeof(float)));
+        OT_CUDA(otk_tap(c->type, tapped(s), 1, images, out, scratch, 0, 1.0f, c->stream));
+        OT_TRY(to_host(c, run->tap, scratch, (size_t)images * sizeof(float)));
     }
     return OT_OK;
 }
@@ -317,7 +353,25 @@ int ot__cuda_masks(void *ctx, void *vop)
 {
     const ot__cuda_op *op = vop;
     (void)ctx;
-    return op->crossbar && op->way[OT_PASS_DATA] == OT_WAY_OWN;
+    return op->step.kind == OT_STEP_SPIKE || (op->crossbar && op->way[OT_PASS_DATA] == OT_WAY_OWN);
+}
+
+static ot_status spike_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, void *scratch, const ot_step_back *back)
+{
+    const ot_step     *s = &op->step;
+    const ot__cuda_op *made = back->mask_op;
+    const otk_if       neuron = neuron_with(op, back->gains, back->knob_stride, back->unit, back->gain);
+    otk_tensor         in = {(void *)src, op->src_stride};
+    otk_if_back        b = {.g = {g, op->dst_stride}, .dsrc = {dsrc, op->src_stride}, .add = back->add_src, .scale = made ? made->scale : NULL, .sums = back->sums,
+                            .sums_stride = back->sums_stride, .partial = scratch};
+    if (back->grad_gain) {
+        b.sums = op->sums;
+        OT_CUDA(cudaMemsetAsync(op->sums, 0, sizeof(double), c->stream));
+    }
+    OT_CUDA(otk_if_back_run(c->type, ot__cuda_shape(s->out), back->chips ? back->chips : 1, back->n / s->steps, in, &neuron, &b, c->stream));
+    if (!back->grad_gain) return OT_OK;
+    *back->grad_offset = 0;
+    return to_host(c, back->grad_gain, op->sums, sizeof(double));
 }
 
 static ot_status conv_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, void *scratch, const ot_step_back *back)
@@ -371,6 +425,7 @@ ot_status ot__cuda_backward(void *ctx, void *vop, const void *src, const void *d
     case OT_STEP_ADD: case OT_STEP_RELU:
         if (dsrc) OT_CUDA(otk_add_to(c->type, shape, (back->chips ? back->chips : 1), back->n, gt, d, dres == dsrc ? 2.0f : 1.0f, back->add_src, c->stream));
         return OT_OK;
+    case OT_STEP_SPIKE: return spike_back(c, op, src, g, dsrc, scratch, back);
     default:
         if (dsrc) OT_CUDA(otk_window_data(c->type, &op->window, (back->chips ? back->chips : 1), back->n, in, gt, d, 1.0f, back->add_src, c->stream));
         return OT_OK;

@@ -10,6 +10,7 @@
 typedef struct ot__images_on {
     const ot_data *data;                   /* borrowed: what it is a copy of */
     void          *pixels, *values, *labels;
+    int            odd;                    /* spiking: some of its pictures are refused, so that each that is asked for must be looked at */
 } ot__images_on;
 enum { OT_FLEET_DATA = 4 };
 
@@ -28,6 +29,7 @@ struct ot_fleet {
     int           next_images;
     /* in the backend's memory */
     void         *d_maps, *d_numbers, *d_knobs, *d_moments, *d_taps, *d_right, *d_flags, *d_wanted, *d_norm;
+    void         *d_counts, *d_counts_grad;          /* spiking: (most, tile, classes) as tensors of one frame an image */
     void         *d_rows, *d_bits;         /* grown */
     size_t        rows_bytes, bits_bytes;
     /* fp16: the same chips one at a time in float, opened when first wanted */
@@ -48,6 +50,8 @@ ot_status ot__fleet_many_calibrate(ot_fleet *f, ot_plan *exact, const ot_data *d
 ot_status ot__fleet_many_forward(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, float *logits, float *layer_mean, int *flags);
 ot_status ot__fleet_many_count(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, int64_t *correct, uint8_t *bits, int *flags);
 ot_status ot__fleet_many_moments(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, ot_fleet_moment_fn fn, void *user);
+/* Spiking networks: as ot_plan_match_rates, of every chip; gains end in f->knobs. */
+ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, const double *rate, double low, double high);
 /* Adam: `steps` minibatches of `batch` rows, rows (steps, batch); knobs in and out through f->knobs. */
 ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *rows, int64_t batch, int64_t steps, double lr, ot_many_adam_result *result);
 

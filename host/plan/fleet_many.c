@@ -30,13 +30,13 @@ static ot_status grow(ot_fleet *f, void **mem, size_t *have, size_t want)
     return OT_OK;
 }
 
+static size_t element_bytes(const ot_fleet *f) { return f->plan->be->i->tensor_bytes(CTX, (ot_shape){8, 1, 1}, 1) / 8; }
+
 /* Elements from chip to chip. */
-static int64_t stride(const ot_fleet *f, int t)
-{
-    const ot_plan *p = f->plan;
-    size_t         one = p->be->i->tensor_bytes(p->be->ctx, (ot_shape){8, 1, 1}, 1) / 8;      /* bytes of an element */
-    return t == 0 ? 0 : (int64_t)(p->tensors[t].bytes / (size_t)f->most / one);
-}
+static int64_t stride(const ot_fleet *f, int t) { return t == 0 ? 0 : (int64_t)(f->plan->tensors[t].bytes / (size_t)f->most / element_bytes(f)); }
+
+/* Bytes of a chip's spike counts. */
+static size_t counts_bytes(const ot_fleet *f) { return (f->plan->be->i->tensor_bytes(CTX, f->plan->tensors[f->plan->logits].shape, f->plan->opt.tile) + 63) / 64 * 64; }
 
 static ot_status give_design(ot_fleet *f)
 {
@@ -73,6 +73,8 @@ ot_status ot__fleet_many_open(ot_fleet *f)
     OT_TRY(take(f, &f->d_flags, n * sizeof(int)));
     OT_TRY(take(f, &f->d_wanted, tile * sizeof(uint32_t)));
     OT_TRY(take(f, &f->d_norm, (size_t)f->plan->tensors[0].shape.c * 2 * sizeof(float)));
+    if (f->plan->spiking) OT_TRY(take(f, &f->d_counts, n * counts_bytes(f)));
+    if (f->plan->spiking) OT_TRY(take(f, &f->d_counts_grad, n * counts_bytes(f)));
     OT_TRY(give_normalisation(f));
     return give_design(f);
 }
@@ -87,7 +89,8 @@ static void drop_images(ot_fleet *f, ot__images_on *on)
 
 void ot__fleet_many_close(ot_fleet *f)
 {
-    void **all[] = {&f->d_maps, &f->d_numbers, &f->d_knobs, &f->d_moments, &f->d_taps, &f->d_right, &f->d_flags, &f->d_wanted, &f->d_norm, &f->d_rows, &f->d_bits};
+    void **all[] = {&f->d_maps, &f->d_numbers, &f->d_knobs, &f->d_moments, &f->d_taps, &f->d_right, &f->d_flags, &f->d_wanted, &f->d_norm, &f->d_counts, &f->d_counts_grad,
+                    &f->d_rows, &f->d_bits};
     for (size_t k = 0; k < sizeof all / sizeof *all; k++) give(f, all[k]);
     for (int k = 0; k < OT_FLEET_DATA; k++) drop_images(f, &f->images[k]);
 }
@@ -134,6 +137,7 @@ static ot_status images_of(ot__images_on **out, ot_fleet *f, const ot_data *d)
     }
     OT_TRY_TO(done, st, take(f, &on->labels, (size_t)d->n * sizeof *d->labels));
     OT_TRY_TO(done, st, f->many->write(CTX, on->labels, d->labels, (size_t)d->n * sizeof *d->labels));
+    on->odd = f->plan->spiking && !ot__plan_all_pictures_good(f->plan, d);
     on->data = d;
     *out = on;
 done:
@@ -148,23 +152,40 @@ static ot_status rows_of(ot_fleet *f, const uint32_t *index, int64_t n)
     return f->many->write(CTX, f->d_rows, index, (size_t)n * sizeof *index);
 }
 
+/* Pictures that a spiking network refuses are refused where they are asked for, as in a plan. */
+static ot_status check_pictures(ot_fleet *f, const ot__images_on *on, const uint32_t *index, int64_t n)
+{
+    for (int64_t i = 0; on->odd && i < n; i++) {
+        const int64_t row = index ? (int64_t)index[i] : i;
+        ot_data_image(on->data, f->plan->net, row, f->plan->stage);
+        OT_TRY(ot__plan_check_picture(f->plan, on->data, row, f->plan->stage));
+    }
+    return OT_OK;
+}
+
 static ot_many_input input_of(const ot_fleet *f, const ot__images_on *on, const uint32_t *index, int64_t first)
 {
-    const float *norm = f->d_norm;
-    return (ot_many_input){.pixels = on->pixels, .values = on->values, .scale = norm, .shift = norm + f->plan->tensors[0].shape.c,
-                           .rows = index ? f->d_rows : NULL, .first = first, .wanted = f->d_wanted};
+    const ot_plan *p = f->plan;
+    const float   *norm = f->d_norm;
+    const int      rate = p->spiking && p->spiking->coding == OT_CODING_RATE;
+    return (ot_many_input){.pixels = on->pixels, .values = on->values, .scale = norm, .shift = norm + p->tensors[0].shape.c, .rows = index ? f->d_rows : NULL,
+                           .first = first, .wanted = f->d_wanted, .steps = rate ? p->spiking->steps : 0, .seed = rate ? p->spiking->seed : 0};
 }
+
+/* What a step's gain of 1 is worth as a threshold. */
+static float unit_of(const ot_step *s) { return s->kind == OT_STEP_SPIKE ? s->layer->threshold : 1.0f; }
 
 static ot_status step_forward(ot_fleet *f, int i, int n, const float *knobs, int taps, int skip_relu)
 {
     ot_plan       *p = f->plan;
     const ot_step *s = &p->steps[i];
-    ot_step_run    run = {.n = n, .chips = f->n, .gain = 1.0f, .skip_relu = skip_relu, .knob_stride = 2 * (int64_t)p->relus};
-    if (s->relu) {
-        run.gains = knobs + s->relu->relu;
+    const int      l = ot__step_knob(s);
+    ot_step_run    run = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .unit = unit_of(s), .skip_relu = skip_relu, .knob_stride = 2 * (int64_t)p->relus};
+    if (l >= 0) {
+        run.gains = knobs + l;
         run.offsets = run.gains + p->relus;
         if (taps) {
-            run.taps = (float *)f->d_taps + (size_t)s->relu->relu * (size_t)p->opt.tile;
+            run.taps = (float *)f->d_taps + (size_t)l * (size_t)p->opt.tile;
             run.tap_stride = (int64_t)p->relus * p->opt.tile;
         }
     }
@@ -177,6 +198,20 @@ static ot_status forward(ot_fleet *f, int n, const float *knobs, int taps)
     return OT_OK;
 }
 
+/* What classes are told by: logits, or counts of the last layer's spikes. */
+typedef struct answers { void *at, *grad; ot_shape s; int64_t stride; float scale; } answers;
+
+static ot_status answers_of(answers *out, ot_fleet *f, int n)
+{
+    const ot_plan    *p = f->plan;
+    const ot__tensor *t = &p->tensors[p->logits];
+    *out = (answers){ot__plan_tensor(p, p->logits), ot__plan_grad(p, p->logits), t->shape, stride(f, p->logits), t->scale};
+    if (!p->spiking) return OT_OK;
+    const answers spikes = *out;
+    *out = (answers){f->d_counts, f->d_counts_grad, t->shape, (int64_t)(counts_bytes(f) / element_bytes(f)), 1};
+    return f->many->counts(CTX, out->at, out->stride, spikes.at, spikes.stride, t->shape, f->n, n, t->frames, t->scale);
+}
+
 ot_status ot__fleet_many_forward(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, float *logits, float *layer_mean, int *flags)
 {
     ot_plan       *p = f->plan;
@@ -186,18 +221,21 @@ ot_status ot__fleet_many_forward(ot_fleet *f, const ot_data *data, const uint32_
     float         *stage = ot_alloc(n * tile, (classes + L) * sizeof *stage), *taps = stage + n * tile * classes;
     if (!stage) OT_NOMEM("fleet", n * tile * (classes + L) * sizeof *stage);
     OT_TRY_TO(done, st, images_of(&on, f, data));
+    OT_TRY_TO(done, st, check_pictures(f, on, index, images));
     OT_TRY_TO(done, st, rows_of(f, index, images));
     OT_TRY_TO(done, st, f->many->fill(CTX, f->d_flags, 0, n * sizeof(int)));
     OT_TRY_TO(done, st, f->many->fill(CTX, f->d_right, 0, n * sizeof(int64_t)));
     for (int64_t first = 0; first < images; first += p->opt.tile) {
         size_t        count = images - first < p->opt.tile ? (size_t)(images - first) : tile;
         ot_many_input in = input_of(f, on, index, first);
-        ot_many_loss  loss = {.labels = on->labels, .rows = f->d_wanted, .right = f->d_right, .scale = p->tensors[p->logits].scale, .flags = f->d_flags};
+        ot_many_loss  loss = {.labels = on->labels, .rows = f->d_wanted, .right = f->d_right, .flags = f->d_flags};
+        answers       a;
         OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, (int)count, &in));
         OT_TRY_TO(done, st, forward(f, (int)count, f->d_knobs, layer_mean != NULL));
-        OT_TRY_TO(done, st, f->many->loss(CTX, ot__plan_tensor(p, p->logits), p->tensors[p->logits].shape, stride(f, p->logits), f->n, (int)count, &loss));
-        OT_TRY_TO(done, st, f->many->get(CTX, stage, p->tensors[p->logits].shape, stride(f, p->logits), f->n, (int)count, p->tensors[p->logits].scale,
-                                        ot__plan_tensor(p, p->logits)));
+        OT_TRY_TO(done, st, answers_of(&a, f, (int)count));
+        loss.scale = a.scale;
+        OT_TRY_TO(done, st, f->many->loss(CTX, a.at, a.s, a.stride, f->n, (int)count, &loss));
+        OT_TRY_TO(done, st, f->many->get(CTX, stage, a.s, a.stride, f->n, (int)count, a.scale, a.at));
         if (layer_mean && L) OT_TRY_TO(done, st, f->many->read(CTX, taps, f->d_taps, n * L * tile * sizeof *taps));
         for (size_t k = 0; k < n; k++) {
             size_t at = k * (size_t)images + (size_t)first;
@@ -220,6 +258,7 @@ ot_status ot__fleet_many_count(ot_fleet *f, const ot_data *data, const uint32_t 
     uint32_t      *stage = NULL;
     ot_status      st = OT_OK;
     OT_TRY(images_of(&on, f, data));
+    OT_TRY(check_pictures(f, on, index, images));
     OT_TRY(rows_of(f, index, images));
     OT_TRY(f->many->fill(CTX, f->d_flags, 0, n * sizeof(int)));
     OT_TRY(f->many->fill(CTX, f->d_right, 0, n * sizeof(int64_t)));
@@ -232,10 +271,13 @@ ot_status ot__fleet_many_count(ot_fleet *f, const ot_data *data, const uint32_t 
         int           count = images - first < p->opt.tile ? (int)(images - first) : p->opt.tile;
         ot_many_input in = input_of(f, on, index, first);
         ot_many_loss  loss = {.labels = on->labels, .rows = f->d_wanted, .right = f->d_right, .bits = bits ? f->d_bits : NULL, .bits_stride = (int64_t)words,
-                              .first = first, .scale = p->tensors[p->logits].scale, .flags = f->d_flags};
+                              .first = first, .flags = f->d_flags};
+        answers       a;
         OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, count, &in));
         OT_TRY_TO(done, st, forward(f, count, f->d_knobs, 0));
-        OT_TRY_TO(done, st, f->many->loss(CTX, ot__plan_tensor(p, p->logits), p->tensors[p->logits].shape, stride(f, p->logits), f->n, count, &loss));
+        OT_TRY_TO(done, st, answers_of(&a, f, count));
+        loss.scale = a.scale;
+        OT_TRY_TO(done, st, f->many->loss(CTX, a.at, a.s, a.stride, f->n, count, &loss));
     }
     OT_TRY_TO(done, st, f->many->read(CTX, correct, f->d_right, n * sizeof *correct));
     OT_TRY_TO(done, st, f->many->read(CTX, flags, f->d_flags, n * sizeof *flags));
@@ -247,34 +289,45 @@ done:
     return st;
 }
 
+/* The knobs of layer l on each chip, from the moments of its input. */
+static ot_status ask_knobs(ot_fleet *f, int l, const double *moments, ot_fleet_moment_fn fn, void *user)
+{
+    const size_t L = (size_t)f->plan->relus;
+    for (int k = 0; k < f->n; k++) {
+        float *own = f->knobs + (size_t)k * 2 * L, *gain = &own[l], *offset = &own[L + (size_t)l];
+        OT_TRY(fn(user, k, l, moments[2 * k], moments[2 * k + 1], gain, offset));
+        if (ot__plan_check_knob(f->plan, l, *gain, *offset) != OT_OK) return ot__fail_prefix(OT_E_RANGE, "chip %u: ", f->numbers[k]);
+    }
+    return ot__fleet_many_knobs(f);
+}
+
+/* What a T-ReLU's step would put out without it, or the currents that lie before a spiking layer. */
+static ot_status moments_at(ot_fleet *f, int i, int images, double *out)
+{
+    ot_plan       *p = f->plan;
+    const ot_step *s = &p->steps[i];
+    const int      at = p->spiking ? s->src : s->dst;
+    if (!p->spiking) OT_TRY(step_forward(f, i, images, f->d_knobs, 0, 1));
+    OT_TRY(f->many->moments(CTX, ot__plan_tensor(p, at), p->tensors[at].shape, stride(f, at), f->n, images * p->tensors[at].frames, p->tensors[at].scale, f->d_moments));
+    return f->many->read(CTX, out, f->d_moments, (size_t)f->n * 2 * sizeof *out);
+}
+
 ot_status ot__fleet_many_moments(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, ot_fleet_moment_fn fn, void *user)
 {
     ot_plan       *p = f->plan;
-    const size_t   L = (size_t)p->relus;
     ot__images_on *on;
     ot_status      st = OT_OK;
     double        *out = ot_alloc((size_t)f->n * 2, sizeof *out);
     if (!out) OT_NOMEM("fleet", (size_t)f->n * 2 * sizeof *out);
     OT_TRY_TO(done, st, images_of(&on, f, data));
+    OT_TRY_TO(done, st, check_pictures(f, on, index, images));
     OT_TRY_TO(done, st, rows_of(f, index, images));
     ot_many_input in = input_of(f, on, index, 0);
     OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, images, &in));
     for (int i = 0; i < p->n_steps; i++) {
-        const ot_step *s = &p->steps[i];
-        if (s->relu) {
-            size_t l = (size_t)s->relu->relu;
-            OT_TRY_TO(done, st, step_forward(f, i, images, f->d_knobs, 0, 1));
-            OT_TRY_TO(done, st, f->many->moments(CTX, ot__plan_tensor(p, s->dst), s->out, stride(f, s->dst), f->n, images, p->tensors[s->dst].scale, f->d_moments));
-            OT_TRY_TO(done, st, f->many->read(CTX, out, f->d_moments, (size_t)f->n * 2 * sizeof *out));
-            for (int k = 0; k < f->n; k++) {
-                float *own = f->knobs + (size_t)k * 2 * L, *gain = &own[l], *offset = &own[L + l];
-                OT_TRY_TO(done, st, fn(user, k, (int)l, out[2 * k], out[2 * k + 1], gain, offset));
-                if (!(*gain >= 0.015625f && isfinite(*gain) && isfinite(*offset)))
-                    OT_FAIL_TO(done, st, OT_E_RANGE, "chip %u: knobs of ReLU layer %zu = %g, %g, want finite ones with a gain of at least 1/64", f->numbers[k], l,
-                               (double)*gain, (double)*offset);
-            }
-            OT_TRY_TO(done, st, ot__fleet_many_knobs(f));
-        }
+        const int l = ot__step_knob(&p->steps[i]);
+        if (l >= 0) OT_TRY_TO(done, st, moments_at(f, i, images, out));
+        if (l >= 0) OT_TRY_TO(done, st, ask_knobs(f, l, out, fn, user));
         OT_TRY_TO(done, st, step_forward(f, i, images, f->d_knobs, 0, 0));
     }
 done:
@@ -291,6 +344,56 @@ static float scale_for(float top)
     return e > 11 ? ldexpf(1, 11 - e) : e < -3 ? ldexpf(1, -3 - e) : 1;
 }
 
+/* Each chip's mean rate of step i over the images. */
+static ot_status rates_at(ot_fleet *f, int i, int images, float *taps, double *rate)
+{
+    const ot_plan *p = f->plan;
+    const size_t   L = (size_t)p->relus, tile = (size_t)p->opt.tile, l = (size_t)ot__step_knob(&p->steps[i]);
+    OT_TRY(ot__fleet_many_knobs(f));
+    OT_TRY(step_forward(f, i, images, f->d_knobs, 1, 0));
+    OT_TRY(f->many->read(CTX, taps, f->d_taps, (size_t)f->n * L * tile * sizeof *taps));
+    for (size_t k = 0; k < (size_t)f->n; k++) {
+        rate[k] = 0;
+        for (int j = 0; j < images; j++) rate[k] += (double)taps[(k * L + l) * tile + (size_t)j] / images;
+    }
+    return OT_OK;
+}
+
+ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, const double *rate, double low, double high)
+{
+    ot_plan       *p = f->plan;
+    const size_t   n = (size_t)f->n, L = (size_t)p->relus, tile = (size_t)p->opt.tile;
+    ot__images_on *on;
+    ot_status      st = OT_OK;
+    double        *at = ot_alloc(n, 3 * sizeof *at), *lo = at + n, *hi = lo + n;
+    float         *taps = ot_alloc(n, L * tile * sizeof *taps);
+    if (!at || !taps) OT_FAIL_TO(done, st, OT_E_NOMEM, "fleet: no memory for the firing rates of %zu chips", n);
+    if (images < 1 || images > p->opt.tile) OT_FAIL_TO(done, st, OT_E_RANGE, "firing rates of %d images, want 1..%d (the plan's tile)", images, p->opt.tile);
+    OT_TRY_TO(done, st, ot__plan_check_images(p, data, index, images));
+    OT_TRY_TO(done, st, images_of(&on, f, data));
+    OT_TRY_TO(done, st, check_pictures(f, on, index, images));
+    OT_TRY_TO(done, st, rows_of(f, index, images));
+    ot_many_input in = input_of(f, on, index, 0);
+    OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, images, &in));
+    for (int i = 0; i < p->n_steps; i++) {
+        const int l = ot__step_knob(&p->steps[i]);
+        if (l < 0) {
+            OT_TRY_TO(done, st, step_forward(f, i, images, f->d_knobs, 0, 0));
+            continue;
+        }
+        for (size_t k = 0; k < n; k++) lo[k] = low, hi[k] = high;
+        for (int h = 0; h <= OT__RATE_HALVINGS; h++) {              /* the last run is with the middle of what is left */
+            for (size_t k = 0; k < n; k++) f->knobs[k * 2 * L + (size_t)l] = (float)(0.5 * (lo[k] + hi[k]));
+            OT_TRY_TO(done, st, rates_at(f, i, images, taps, at));
+            for (size_t k = 0; k < n && h < OT__RATE_HALVINGS; k++) *(at[k] > rate[l] ? &lo[k] : &hi[k]) = 0.5 * (lo[k] + hi[k]);
+        }
+    }
+done:
+    ot_free(taps);
+    ot_free(at);
+    return st;
+}
+
 /* Runs the ideal network in float, tensor by tensor. */
 ot_status ot__fleet_many_calibrate(ot_fleet *f, ot_plan *exact, const ot_data *data)
 {
@@ -301,7 +404,7 @@ ot_status ot__fleet_many_calibrate(ot_fleet *f, ot_plan *exact, const ot_data *d
         const ot_step *s = &exact->steps[i];
         float          top = 0;
         OT_TRY(ot__plan_step(exact, i, n, 0, 0));
-        OT_TRY(exact->be->i->many->largest(exact->be->ctx, ot__plan_tensor(exact, s->dst), s->out, n, &top));
+        OT_TRY(exact->be->i->many->largest(exact->be->ctx, ot__plan_tensor(exact, s->dst), s->out, n * exact->tensors[s->dst].frames, &top));
         p->tensors[s->dst].scale = scale_for(top);
     }
     for (int i = 0; i < p->n_steps; i++) {
@@ -324,12 +427,15 @@ typedef struct adam {
     int64_t        batch;
 } adam;
 
-/* The step that made tensor t, if its T-ReLU's backward may ride on step i's: i is t's first reader, so the last to add to its gradient. */
+/* The step that made tensor t, if its T-ReLU's backward (before a spiking layer: its batch norm's) may ride on step i's: i is t's first
+ * reader, so the last to add to its gradient. */
 static int mask_step(ot_fleet *f, int i, int t)
 {
     const ot_plan *p = f->plan;
     const int      made = p->tensors[t].producer;
-    if (made < 0 || !p->steps[made].relu || p->steps[made].res >= 0 || p->steps[made].kind == OT_STEP_ADD || !f->many->masks(p->be->ctx, p->ops[i])) return -1;
+    const ot_step *m = &p->steps[made < 0 ? 0 : made];
+    if (made < 0 || m->res >= 0 || m->kind == OT_STEP_ADD || !f->many->masks(p->be->ctx, p->ops[i])) return -1;
+    if (p->steps[i].kind == OT_STEP_SPIKE ? !m->affine || m->relu : !m->relu) return -1;
     for (int k = 0; k < i; k++)
         if (p->steps[k].src == t || p->steps[k].res == t) return -1;
     return made;
@@ -341,27 +447,50 @@ static ot_status backward(ot_fleet *f, const adam *a, int n)
     for (int t = 0; t < p->n_tensors; t++) p->tensors[t].written = 0;
     for (int i = p->n_steps - 1; i >= 0; i--) {
         const ot_step *s = &p->steps[i];
-        ot_step_back   back = {.n = n, .chips = f->n, .gain = 1.0f, .knob_stride = 2 * (int64_t)p->relus, .sums_stride = 2 * (int64_t)p->relus, .sums_offset = p->relus};
+        const int      l = ot__step_knob(s);
+        ot_step_back   back = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .unit = unit_of(s), .knob_stride = 2 * (int64_t)p->relus,
+                               .sums_stride = 2 * (int64_t)p->relus, .sums_offset = p->relus};
         void          *g = ot__plan_grad(p, s->dst);
         if (!g) continue;
-        if (s->relu) {
-            back.gains = a->knobs + s->relu->relu;
+        if (l >= 0) {
+            back.gains = a->knobs + l;
             back.offsets = back.gains + p->relus;
-            back.sums = a->grad + s->relu->relu;
+            back.sums = a->grad + l;
         }
         back.masked = p->tensors[s->dst].written == MASKED;
         void *dsrc = ot__plan_operand(p, s->src, &back.add_src), *dres = ot__plan_operand(p, s->res, &back.add_res);
         int   made = dsrc ? mask_step(f, i, s->src) : -1;
         if (made >= 0) {
+            const ot_layer *relu = p->steps[made].relu;
             back.mask_op = p->ops[made];
-            back.mask_gains = a->knobs + p->steps[made].relu->relu;
-            back.mask_offsets = back.mask_gains + p->relus;
-            back.mask_sums = a->grad + p->steps[made].relu->relu;
+            if (relu) {
+                back.mask_gains = a->knobs + relu->relu;
+                back.mask_offsets = back.mask_gains + p->relus;
+                back.mask_sums = a->grad + relu->relu;
+            }
             p->tensors[s->src].written = MASKED;
         }
         OT_TRY(p->be->i->backward(CTX, p->ops[i], ot__plan_tensor(p, s->src), ot__plan_tensor(p, s->dst), g, dsrc, dres, p->scratch, &back));
     }
     return OT_OK;
+}
+
+/* The losses of n images and their gradient at the last tensor. */
+static ot_status loss_of(ot_fleet *f, const adam *a, int n)
+{
+    const ot_plan *p = f->plan;
+    ot_many_loss   loss = {.labels = a->on->labels, .rows = f->d_wanted, .loss = a->loss};
+    void          *grad = ot__plan_grad(p, p->logits);
+    answers        at;
+    if (p->spiking && p->opt.spike_loss == OT_SPIKE_LOSS_RATE) {
+        const ot__tensor *t = &p->tensors[p->logits];
+        loss.grad = grad, loss.scale = t->scale, loss.frames = t->frames;
+        return f->many->loss(CTX, ot__plan_tensor(p, p->logits), t->shape, stride(f, p->logits), f->n, n * t->frames, &loss);
+    }
+    OT_TRY(answers_of(&at, f, n));
+    loss.grad = at.grad, loss.scale = at.scale, loss.right = f->d_right;
+    OT_TRY(f->many->loss(CTX, at.at, at.s, at.stride, f->n, n, &loss));
+    return p->spiking ? f->many->spread(CTX, grad, stride(f, p->logits), at.grad, at.stride, at.s, f->n, n, p->spiking->steps) : OT_OK;
 }
 
 /* One minibatch, as work put into the queue: tile by tile, then Adam. */
@@ -371,13 +500,11 @@ static ot_status minibatch(ot_fleet *f, const adam *a)
     for (int64_t first = 0; first < a->batch; first += p->opt.tile) {
         int           count = a->batch - first < p->opt.tile ? (int)(a->batch - first) : p->opt.tile;
         ot_many_input in = input_of(f, a->on, f->d_rows, first);
-        ot_many_loss  loss = {.labels = a->on->labels, .rows = f->d_wanted, .grad = ot__plan_grad(p, p->logits), .loss = a->loss, .right = f->d_right,
-                             .scale = p->tensors[p->logits].scale};
         in.step = a->step;
         in.per_step = a->batch;
         OT_TRY(f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, count, &in));
         OT_TRY(forward(f, count, a->knobs, 0));
-        OT_TRY(f->many->loss(CTX, ot__plan_tensor(p, p->logits), p->tensors[p->logits].shape, stride(f, p->logits), f->n, count, &loss));
+        OT_TRY(loss_of(f, a, count));
         OT_TRY(backward(f, a, count));
     }
     return f->many->adam_step(CTX, a->state, f->n);
@@ -408,6 +535,7 @@ ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *
     ot_status st = OT_OK;
     if (f->plan->opt.use != OT_PLAN_TUNE) OT_FAIL(OT_E_RANGE, "tuning a fleet wants one opened for tuning");
     OT_TRY(images_of(&a.on, f, data));
+    OT_TRY(check_pictures(f, a.on, rows, batch * steps));
     OT_TRY(rows_of(f, rows, batch * steps));
     OT_TRY_TO(done, st, f->many->adam_open(CTX, &a.state, f->n, f->plan->relus));
     f->many->adam_mem(a.state, &a.knobs, &a.grad, &a.loss, &a.step);

@@ -56,7 +56,10 @@ ot_status ot__plan_check_images(const ot_plan *p, const ot_data *data, const uin
 ot_status ot__plan_fill(ot_plan *p, const ot_data *data, const uint32_t *index, int64_t first, int n);  /* images into the input tensor */
 ot_status ot__plan_step(ot_plan *p, int step, int n, int taps, int skip_relu);
 ot_status ot__plan_steps(ot_plan *p, int n, int taps);
-/* spiking.c: checks a picture's pixels (c, h, w) at `to`; with rate coding they become T frames of input spikes there, by the picture's number
+/* spiking.c: whether a picture's numbers x (c, h, w) may enter a spiking network, or a sentence; whether all of a data set's may. */
+ot_status ot__plan_check_picture(const ot_plan *p, const ot_data *data, int64_t number, const float *x);
+int       ot__plan_all_pictures_good(const ot_plan *p, const ot_data *data);
+/* Checks a picture's pixels (c, h, w) at `to`; with rate coding they become T frames of input spikes there, by the picture's number
  * in the data set. */
 ot_status ot__plan_take_image(const ot_plan *p, const ot_data *data, int64_t number, float *to);
 /* run.c: the logits of n images into p->out (spiking: counts; their spikes into p->frames). */
@@ -67,6 +70,7 @@ ot_status ot__plan_check_knob(const ot_plan *p, int l, float gain, float offset)
 float     ot__step_threshold(const ot_step *s, float gain);
 double    ot__step_threshold_slope(const ot_step *s, float gain);
 float     ot__spike_score(const ot_plan *p, int t);
+enum { OT__RATE_HALVINGS = 20 };                                     /* rates are matched to a millionth of the interval of gains */
 /* Which knob a step has, or -1. */
 static inline int ot__step_knob(const ot_step *s) { return s->relu ? s->relu->relu : s->kind == OT_STEP_SPIKE ? s->layer->spike : -1; }
 /* gradient.c: adds the cross-entropies of the n images whose logits lie in p->out (spikes: p->frames too), which then holds their derivatives

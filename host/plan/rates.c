@@ -5,8 +5,6 @@
  * repeated: the currents, which cost the most, are computed once.  Layers that fire once have gains, which go the other way. */
 #include "plan/impl.h"
 
-enum { HALVINGS = 20 };                                              /* a millionth of the interval */
-
 /* The mean over the n images of the step's rates. */
 static ot_status rate_at(ot_plan *p, int step, int n, float gain, double *rate)
 {
@@ -22,7 +20,7 @@ static ot_status rate_at(ot_plan *p, int step, int n, float gain, double *rate)
 static ot_status match(ot_plan *p, int step, int n, double want, double low, double high, float *gain)
 {
     double rate;
-    for (int i = 0; i < HALVINGS; i++) {
+    for (int i = 0; i < OT__RATE_HALVINGS; i++) {
         const double middle = 0.5 * (low + high);
         OT_TRY(rate_at(p, step, n, (float)middle, &rate));
         *((rate > want) != p->once ? &low : &high) = middle;

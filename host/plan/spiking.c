@@ -12,7 +12,7 @@
 
 static const char *coding_name(const ot_plan *p) { return p->spiking->coding == OT_CODING_RATE ? "rate" : "latency"; }
 
-static ot_status check_pixels(const ot_plan *p, const ot_data *data, int64_t number, const float *x)
+ot_status ot__plan_check_picture(const ot_plan *p, const ot_data *data, int64_t number, const float *x)
 {
     const int spikes = p->spiking->coding != OT_CODING_DIRECT;
     for (size_t k = 0; k < p->image; k++) {
@@ -21,6 +21,20 @@ static ot_status check_pixels(const ot_plan *p, const ot_data *data, int64_t num
         if (!isfinite(x[k])) OT_FAIL(OT_E_DATA, "data set %s, image %lld, number %zu = %g, want a finite one", data->name, (long long)number, k, (double)x[k]);
     }
     return OT_OK;
+}
+
+/* Bytes become numbers by a line a channel, so its two ends say all. */
+int ot__plan_all_pictures_good(const ot_plan *p, const ot_data *data)
+{
+    const int    spikes = p->spiking->coding != OT_CODING_DIRECT;
+    const size_t n = data->values ? (size_t)data->n * p->image : 2 * (size_t)data->c;
+    const float *mean, *std;
+    ot_network_normalisation(p->net, &mean, &std);
+    for (size_t k = 0; k < n; k++) {
+        const float x = data->values ? data->values[k] : (float)(k % 2 * 255) * (1.0f / (255.0f * std[k / 2])) + -mean[k / 2] / std[k / 2];
+        if (!isfinite(x) || (spikes && !(x >= 0 && x <= 1))) return 0;
+    }
+    return 1;
 }
 
 /* From the last step to the first, so that the picture at the front is read until it is overwritten. */
@@ -74,7 +88,7 @@ ot_status ot_plan_input_spikes(const ot_plan *p, uint64_t seed, uint32_t number,
 
 ot_status ot__plan_take_image(const ot_plan *p, const ot_data *data, int64_t number, float *to)
 {
-    OT_TRY(check_pixels(p, data, number, to));
+    OT_TRY(ot__plan_check_picture(p, data, number, to));
     if (p->spiking->coding != OT_CODING_DIRECT) spikes(p, p->spiking->seed, (uint32_t)number, to);
     return OT_OK;
 }

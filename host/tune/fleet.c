@@ -113,11 +113,16 @@ static ot_status closed_form(ot_fleet *f, const ot_data *data, const uint32_t *i
     return OT_OK;
 }
 
-/* Chips in turn: the backend's own fleets have no such search. */
 static ot_status match_rates(ot_fleet *f, const ot_tuning *t, float *gain, float *offset, ot_tune_cost *cost)
 {
     const size_t L = (size_t)f->plan->relus;
     OT_TRY(ot_fleet_set_knobs(f, NULL, NULL));
+    if (f->many) {
+        OT_TRY(ot__fleet_many_match_rates(f, t->train, t->index[MATCH], (int)t->n[MATCH], t->rate, OT__RATE_LOW, OT__RATE_HIGH));
+        for (int k = 0; k < f->n; k++) cost[k].images_forward += t->n[MATCH];
+        knobs_out(f, gain, offset);
+        return OT_OK;
+    }
     for (size_t k = 0; k < (size_t)f->n; k++) {
         OT_TRY(ot__fleet_take_turn(f, (int)k));
         OT_TRY(ot_tune_match_rates(f->plan, t->train, t->index[MATCH], (int)t->n[MATCH], t->rate, gain + k * L, offset + k * L, &cost[k]));

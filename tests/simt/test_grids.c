@@ -182,6 +182,21 @@ TEST last_block_of_elementwise_steps_is_right(otk_type type)
     ASSERT_IN_RANGE(-3.0 * 256 * 2, sums[2 * CHIPS - 1], 1e-9);                               /* the last block's share is 256 elements of g = 2 */
     ASSERT_EQ(0, otk_tap(type, s, CHIPS, (int)n, src, tap, 4, 1, NULL));
     ASSERT_IN_RANGE(256 * 6.0 / (double)otk_image(s), (double)tap[4 * (CHIPS - 1) + 1], 1e-9);
+    /* Two images of one frame: neurons of current 2 at thresholds 1 and 3.5 fire on the first chip alone. */
+    const otk_if      neuron = {.gain = gain, .stride = 2, .unit = 1, .leak = 1, .steps = 1, .src_factor = 1, .dst_factor = 1, .sharpness = 0.25f, .surrogate = 2};
+    const otk_if_back walk = {.g = res, .dsrc = dsrc, .sums = sums, .sums_stride = 2, .partial = device_take(otk_if_back_bytes(s, CHIPS, (int)n))};
+    gain[0] = 1, sums[0] = sums[2 * CHIPS - 2] = 0;
+    for (int64_t k = 0; k < 256; k++) device_put(type, chip_at(type, src, 0), k, 2), device_put(type, chip_at(type, src, CHIPS - 1), all - 1 - k, 2);
+    ASSERT_EQ(0, otk_if_forward(type, s, CHIPS, (int)n, src, dst, &neuron, NULL));
+    ASSERT_EQ(0, otk_if_back_run(type, s, CHIPS, (int)n, src, &neuron, &walk, NULL));
+    ASSERT_EQ(1.0f, device_get(type, chip_at(type, dst, 0), 0));
+    ASSERT_EQ(0.0f, device_get(type, chip_at(type, dst, CHIPS - 1), all - 1));
+    ASSERT_EQ(0.125f, device_get(type, chip_at(type, dsrc, CHIPS - 1), all - 1));             /* 0.5 of the boxcar's 0.25, |2 - 3| being below 2 */
+    ASSERT_IN_RANGE(-0.125 * 128, sums[2 * CHIPS - 2], 1e-9);                                  /* a block's 128 neurons */
+    ASSERT_EQ(0, otk_if_spread(type, s, CHIPS, (int)n, 1, src, dst, NULL));
+    ASSERT_EQ(0, otk_if_count(type, s, CHIPS, 1, (int)n, src, dsrc, 1, NULL));                 /* as two frames of one image */
+    ASSERT_EQ(2.0f, device_get(type, chip_at(type, dst, CHIPS - 1), all - 1));
+    ASSERT_EQ(2.0f, device_get(type, chip_at(type, dsrc, CHIPS - 1), all / 2 - 1));
     device_put(type, chip_at(type, src, CHIPS - 1), all - 1, INFINITY);
     ASSERT_EQ(0, otk_finite(type, s, CHIPS, (int)n, src, flags, NULL));
     ASSERT_EQ(1, flags[CHIPS - 1]);
@@ -208,6 +223,8 @@ TEST every_grid_is_legal(int chips)
             const otk_loss  loss = {.loss = (double *)8};
             const otk_draw  draw = {.bits = 16};
             const otk_adam  adam = {.L = 16};
+            const otk_if    neuron = {.steps = 25, .sharpness = 2};
+            const otk_if_back walk = {.sums = (double *)8, .partial = (void *)8};
             for (otk_math m = OTK_FP32; m <= OTK_FP16; m++) {
                 ASSERT_EQ(0, otk_conv_forward(m, c, chips, n, none, none, none, &after, NULL));
                 ASSERT_EQ(0, otk_conv_data(m, c, chips, n, none, none, none, 1, 0, NULL, NULL));
@@ -231,6 +248,13 @@ TEST every_grid_is_legal(int chips)
             ASSERT_EQ(0, otk_loss_run(OTK_F32, 1000, chips, n, &loss, NULL));
             ASSERT_EQ(0, otk_adam_start(&adam, chips, NULL, NULL));
             ASSERT_EQ(0, otk_adam_step(&adam, chips, NULL));
+            for (otk_type type = OTK_F32; type <= OTK_F16; type++) {
+                ASSERT_EQ(0, otk_if_forward(type, c->out, chips, n, none, none, &neuron, NULL));
+                ASSERT_EQ(0, otk_if_back_run(type, c->out, chips, n, none, &neuron, &walk, NULL));
+                ASSERT_EQ(0, otk_if_count(type, c->out, chips, n, 25, none, none, 1, NULL));
+                ASSERT_EQ(0, otk_if_spread(type, c->out, chips, n, 25, none, none, NULL));
+                ASSERT_EQ(0, otk_input_spikes(type, c->in, n, 25, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
+            }
             ASSERT_EQ(0, otk_input(OTK_F32, c->in, n, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
         }
     simt_blocks(SIMT_ALL_BLOCKS);

@@ -213,7 +213,7 @@ TEST loss_is_the_plans(int classes, double smoothing, otk_type type)
     device_put(type, logits, at + 2 * image + classes - 1, NAN);
     for (int c = 0; c < classes; c++) device_put(type, logits, at + 3 * image + c, 1), device_put(type, logits, at + 4 * image + c, -2);
     labels[30 + 3] = 0, labels[30 + 4] = classes - 1;
-    const otk_loss l = {{logits, stride}, {grad, stride}, labels, NULL, 0.5f, 0.25, smoothing, loss, right, bits, 3, 30, device_take(otk_loss_bytes(CHIPS, IMAGES))};
+    const otk_loss l = {{logits, stride}, {grad, stride}, labels, NULL, 0.5f, 0.25, smoothing, loss, right, bits, 3, 30, device_take(otk_loss_bytes(CHIPS, IMAGES)), 0};
     ASSERT_EQ(0, otk_loss_run(type, classes, CHIPS, IMAGES, &l, NULL));
     for (int k = 0; k < CHIPS; k++) {
         double  want = 10;
@@ -248,7 +248,7 @@ TEST loss_is_the_plans(int classes, double smoothing, otk_type type)
         for (int64_t e = IMAGES * image; e < stride; e++) ASSERT(isnan(device_get(type, grad, k * stride + e)));
     }
     /* Counting alone. */
-    const otk_loss count = {{logits, stride}, {NULL, 0}, labels, NULL, 0.5f, 0, 0, NULL, right, NULL, 0, 30, l.partial};
+    const otk_loss count = {{logits, stride}, {NULL, 0}, labels, NULL, 0.5f, 0, 0, NULL, right, NULL, 0, 30, l.partial, 0};
     const int64_t  before = right[0];
     ASSERT_EQ(0, otk_loss_run(type, classes, CHIPS, IMAGES, &count, NULL));
     ASSERT_EQ(2 * before - 100, right[0]);
@@ -432,7 +432,12 @@ TEST nothing_to_do_is_no_launch(void)
         ASSERT_EQ(0, otk_moments(OTK_F32, s, chips, n, none, NULL, 1, NULL, NULL));
         ASSERT_EQ(0, otk_finite(OTK_F32, s, chips, n, none, NULL, NULL));
         ASSERT_EQ(0, otk_loss_run(OTK_F32, 8, chips, n, &l, NULL));
+        ASSERT_EQ(0, otk_if_forward(OTK_F32, s, chips, n, none, none, &(otk_if){.steps = 5}, NULL));
+        ASSERT_EQ(0, otk_if_back_run(OTK_F16, s, chips, n, none, &(otk_if){.steps = 5}, &(otk_if_back){.sums = (double *)8}, NULL));
+        ASSERT_EQ(0, otk_if_count(OTK_F32, s, chips, n, 5, none, none, 1, NULL));
+        ASSERT_EQ(0, otk_if_spread(OTK_F32, s, chips, n, 5, none, none, NULL));
     }
+    ASSERT_EQ(0, otk_input_spikes(OTK_F32, s, 0, 5, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_conv_gradient(&c, 0, NULL, NULL, NULL, NULL, NULL));
     ASSERT_EQ(0, otk_import(OTK_F32, s, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_norm_forward(s, 0, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL));

@@ -369,7 +369,7 @@ static void loss(trial *t)
         right[k] = 1000;
         for (int64_t e = 0; e < n * otk_image(s); e++) device_put(t->type, logits.at, k * logits.stride + e, (float)(2 * check_normal(&r)));
     }
-    const otk_loss l = {logits, grad, labels, rows, 0.5f, 0.125, 0.1, sums, right, bits, 6, 17, device_take(otk_loss_bytes(t->chips, n))};
+    const otk_loss l = {logits, grad, labels, rows, 0.5f, 0.125, 0.1, sums, right, bits, 6, 17, device_take(otk_loss_bytes(t->chips, n)), 0};
     RUN(otk_loss_run(t->type, classes, t->chips, n, &l, NULL));
     for (int k = 0; k < t->chips; k++) {
         give(t, k, (char *)grad.at + (size_t)(k * grad.stride) * device_size(t->type), (size_t)(n * otk_image(s)) * device_size(t->type));
@@ -456,6 +456,80 @@ static void draw(trial *t)
     }
 }
 
+/* T of a train, shape, whether the current stands still; 3: more steps than are held at once. */
+static const struct { otk_shape s; int steps, still, reset; } trains[] = {
+    {{3, 5, 4}, 4, 0, OTK_RESET_SUBTRACT}, {{17, 1, 1}, 3, 1, OTK_RESET_ZERO}, {{70, 3, 5}, 2, 0, OTK_RESET_FIXED}, {{9, 2, 3}, 67, 0, OTK_RESET_SUBTRACT},
+};
+enum { TRAINS = sizeof trains / sizeof *trains };
+
+/* All T frames of an image as one, T times as high. */
+static otk_shape train(int row)
+{
+    otk_shape s = trains[row].s;
+    s.h *= trains[row].steps;
+    return s;
+}
+
+static otk_if neuron_of(trial *t)
+{
+    const int steps = trains[t->row].steps;
+    float    *gain = floats(t, t->chips, 3, 70, 0.7, 0.05);
+    return (otk_if){gain + 1, 3, 1.25f, NAN, trains[t->row].reset == OTK_RESET_ZERO ? 0.75f : 1, 0.5f, (otk_reset)trains[t->row].reset, steps, trains[t->row].still, 0.5f, 2,
+                    t->row % 3, t->row % 3 == 1 ? 25 : 2};
+}
+
+static void if_forward(trial *t)
+{
+    const otk_shape s = trains[t->row].s, all = train(t->row);
+    const otk_if    p = neuron_of(t);
+    otk_tensor      src = images(t, p.still ? s : all, 71), dst = room(t, all);
+    RUN(otk_if_forward(t->type, s, t->chips, N, src, dst, &p, NULL));
+    keep(t, dst, all);
+}
+
+static void if_back(trial *t)
+{
+    const otk_shape s = trains[t->row].s, all = train(t->row), in = trains[t->row].still ? s : all;
+    for (int how = 0; how < 3; how++) {                     /* written; added to, through a batch norm; the threshold's alone */
+        const otk_if p = neuron_of(t);
+        double      *sums = doubles(t, 5, 0.5);
+        otk_if_back  b = {.g = images(t, all, 72), .add = how == 1, .sums = sums + 1, .sums_stride = 5, .partial = device_take(otk_if_back_bytes(s, t->chips, N))};
+        if (how == 1) b.scale = channels(s.c, 73, 1, 0.3);
+        if (how < 2) b.dsrc = how ? images(t, in, 74) : room(t, in);
+        RUN(otk_if_back_run(t->type, s, t->chips, N, images(t, in, 71), &p, &b, NULL));
+        if (b.dsrc.at) keep(t, b.dsrc, in);
+        keep_array(t, sums, 5 * sizeof *sums);
+        for (int k = 0; k < t->chips; k++)
+            if (!isfinite(sums[5 * k + 1]) || sums[5 * k + 1] == 0.5 || sums[5 * k] != 0.5) complain(t, "the threshold's derivative is there");
+    }
+}
+
+static void counts(trial *t)
+{
+    const otk_shape s = trains[t->row].s, all = train(t->row);
+    otk_tensor      spikes = images(t, all, 75), sums = room(t, s), frames = room(t, all);
+    RUN(otk_if_count(t->type, s, t->chips, N, trains[t->row].steps, spikes, sums, 0.5f, NULL));
+    keep(t, sums, s);
+    RUN(otk_if_spread(t->type, s, t->chips, N, trains[t->row].steps, sums, frames, NULL));
+    keep(t, frames, all);
+}
+
+static void input_spikes(trial *t)
+{
+    const otk_shape s = trains[t->row].s, all = train(t->row);
+    const int64_t   image = (int64_t)s.c * s.h * s.w;
+    float          *values = device_take((size_t)(10 * image) * sizeof *values);
+    uint32_t       *rows = device_take(10 * sizeof *rows), *step = device_take(sizeof *step), *wanted = device_take(N * sizeof *wanted);
+    otk_tensor      dst = room(t, all);
+    for (int64_t i = 0; i < 10 * image; i++) values[i] = (float)(i % 11) / 10;
+    for (uint32_t i = 0; i < 10; i++) rows[i] = 9 - i;
+    *step = 2;
+    RUN(otk_input_spikes(t->type, s, N, trains[t->row].steps, 77, NULL, values, NULL, NULL, rows, step, 3, 1, dst.at, wanted, 1, NULL));
+    keep(t, dst, all);
+    for (uint32_t i = 0; i < N; i++)
+        if (wanted[i] != 9 - (1 + 2 * 3 + i)) complain(t, "rows taken are told");
+}
+
 /* --- trials in every order --- */
 
 enum { TF32 = 1, HALF = 2, ONE_CHIP = 4 };              /* it has tf32; it has halves; it has no chips */
@@ -478,6 +552,10 @@ static const struct { const char *name; void (*run)(trial *t); int rows, flags; 
     {"train_step", train_step, 2, ONE_CHIP},
     {"input", input, SHAPES, HALF | ONE_CHIP},
     {"draw", draw, CONVS, HALF},
+    {"if_forward", if_forward, TRAINS, HALF},
+    {"if_back", if_back, TRAINS, HALF},
+    {"counts", counts, TRAINS, HALF},
+    {"input_spikes", input_spikes, TRAINS, HALF | ONE_CHIP},
 };
 enum { LAUNCHERS = sizeof launchers / sizeof *launchers };
 
