@@ -72,7 +72,6 @@ typedef struct ot_step_run {
     /* several chips: how many of them count; the rest in the backend's memory, chip k's at k * stride, in place of gain, offset, tap */
     int          chips;
     const float *gains, *offsets;
-    float        unit;             /* SPIKE: a chip's threshold is its gain times this */
     int64_t      knob_stride;
     float       *taps;
     int64_t      tap_stride;
@@ -89,7 +88,6 @@ typedef struct ot_step_back {
     /* several chips, as above; gradients are added to sums[k * sums_stride] (gain) and sums_offset after it (offset) */
     int          chips;
     const float *gains, *offsets;
-    float        unit;
     int64_t      knob_stride;
     double      *sums;
     int64_t      sums_stride, sums_offset;

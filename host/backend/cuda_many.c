@@ -52,7 +52,7 @@ static ot_status input(void *ctx, void *dst, ot_shape s, int n, const ot_many_in
 {
     ot__cuda *c = ctx;
     if (in->steps) {
-        OT_CUDA(otk_input_spikes(c->type, ot__cuda_shape(s), n, in->steps, in->seed, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step,
+        OT_CUDA(otk_input_spikes(c->type, ot__cuda_shape(s), n, OTK_CODING_RATE, in->steps, in->seed, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step,
                                  in->first, dst, in->wanted, 1.0f, c->stream));
         return OT_OK;
     }
@@ -79,7 +79,7 @@ static ot_status counts(void *ctx, void *out, int64_t out_stride, const void *sp
 {
     ot__cuda  *c = ctx;
     otk_tensor from = {(void *)spikes, stride}, to = {out, out_stride};
-    OT_CUDA(otk_if_count(c->type, ot__cuda_shape(s), chips, n, steps, from, to, 1.0f / scale, c->stream));
+    OT_CUDA(otk_if_count(c->type, ot__cuda_shape(s), chips, n, steps, 0, from, to, 1.0f / scale, c->stream));
     return OT_OK;
 }
 
@@ -87,7 +87,7 @@ static ot_status spread(void *ctx, void *frames, int64_t stride, const void *of_
 {
     ot__cuda  *c = ctx;
     otk_tensor from = {(void *)of_counts, counts_stride}, to = {frames, stride};
-    OT_CUDA(otk_if_spread(c->type, ot__cuda_shape(s), chips, n, steps, from, to, c->stream));
+    OT_CUDA(otk_if_spread(c->type, ot__cuda_shape(s), chips, n, steps, 0, from, to, c->stream));
     return OT_OK;
 }
 

@@ -172,15 +172,12 @@ static ot_many_input input_of(const ot_fleet *f, const ot__images_on *on, const 
                            .first = first, .wanted = f->d_wanted, .steps = rate ? p->spiking->steps : 0, .seed = rate ? p->spiking->seed : 0};
 }
 
-/* What a step's gain of 1 is worth as a threshold: gains are thresholds. */
-static float unit_of(const ot_step *s) { return (void)s, 1.0f; }
-
 static ot_status step_forward(ot_fleet *f, int i, int n, const float *knobs, int taps, int skip_relu)
 {
     ot_plan       *p = f->plan;
     const ot_step *s = &p->steps[i];
     const int      l = ot__step_knob(s);
-    ot_step_run    run = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .unit = unit_of(s), .skip_relu = skip_relu, .knob_stride = 2 * (int64_t)p->relus};
+    ot_step_run    run = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .skip_relu = skip_relu, .knob_stride = 2 * (int64_t)p->relus};
     if (l >= 0) {
         run.gains = knobs + l;
         run.offsets = run.gains + p->relus;
@@ -401,7 +398,7 @@ static ot_status backward(ot_fleet *f, const adam *a, int n)
     for (int i = p->n_steps - 1; i >= 0; i--) {
         const ot_step *s = &p->steps[i];
         const int      l = ot__step_knob(s);
-        ot_step_back   back = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .unit = unit_of(s), .knob_stride = 2 * (int64_t)p->relus,
+        ot_step_back   back = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .knob_stride = 2 * (int64_t)p->relus,
                                .sums_stride = 2 * (int64_t)p->relus, .sums_offset = p->relus};
         void          *g = ot__plan_grad(p, s->dst);
         if (!g) continue;
