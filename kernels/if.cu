@@ -57,7 +57,7 @@ template <class T> __device__ __forceinline__ float current_of(float held, float
 
 __device__ __forceinline__ ot_if neuron_of(const otk_if &p, int chip)
 {
-    const float threshold = p.gain ? p.gain[chip * p.stride] * p.unit : p.own_threshold;
+    const float gain = p.gain ? p.gain[chip * p.stride] : 1.0f, threshold = !p.gain ? p.own_threshold : p.divided ? p.unit / gain : p.unit * gain;
     return {threshold, p.leak, p.reset == OTK_RESET_FIXED ? p.u_rst : threshold, p.reset == OTK_RESET_ZERO, p.surrogate, p.sharpness};
 }
 
@@ -229,15 +229,17 @@ __global__ void __launch_bounds__(walk<T>::THREADS) if_back_kernel1(otk_if p, ot
     if (threadIdx.x == 0) ((double *)b.partial)[chip * (int64_t)gridDim.x + blockIdx.x] = sum;
 }
 
-/* One block a chip. */
-__global__ void __launch_bounds__(SUM_THREADS) if_sums_kernel1(otk_if_back b, double factor, int64_t blocks)
+/* One block a chip.  From the threshold's derivative to the gain's. */
+__global__ void __launch_bounds__(SUM_THREADS) if_sums_kernel1(otk_if p, otk_if_back b, int64_t blocks)
 {
     OT_SHARED(double, room, [SUM_THREADS]);
     const double *partial = (const double *)b.partial + blockIdx.x * blocks;
     double        sum = 0.0;
     for (int64_t i = threadIdx.x; i < blocks; i += SUM_THREADS) sum += partial[i];
     sum = ot_block_sum<SUM_THREADS>(sum, &room[0]);
-    if (threadIdx.x == 0) b.sums[blockIdx.x * b.sums_stride] += factor * sum;
+    if (threadIdx.x != 0) return;
+    const double gain = p.gain ? (double)p.gain[blockIdx.x * p.stride] : 1.0, unit = (double)p.unit;
+    b.sums[blockIdx.x * b.sums_stride] += !p.gain ? sum : p.divided ? -unit / (gain * gain) * sum : unit * sum;
 }
 
 static int64_t back_blocks(otk_shape s, int images) { return ot_ceil(images * otk_image(s), BLOCK); }
@@ -258,41 +260,47 @@ extern "C" int otk_if_back_run(otk_type type, otk_shape s, int chips, int images
     if (images <= 0 || chips <= 0 || otk_image(s) <= 0 || p->steps <= 0) return 0;
     const int e = type == OTK_F16 ? launch_back<__half>(p, b, s, chips, images, src, stream) : launch_back<float>(p, b, s, chips, images, src, stream);
     if (e || !b->sums) return e;
-    return ot_launch(if_sums_kernel1, dim3((unsigned)chips), dim3(SUM_THREADS), 0, (cudaStream_t)stream, *b, p->gain ? (double)p->unit : 1.0, back_blocks(s, images));
+    return ot_launch(if_sums_kernel1, dim3((unsigned)chips), dim3(SUM_THREADS), 0, (cudaStream_t)stream, *p, *b, back_blocks(s, images));
 }
 
 /* --- classes are told by counts --- */
 
-template <class T> __global__ void __launch_bounds__(FORWARD_THREADS) if_count_kernel1(int64_t frame, int64_t all, int steps, otk_tensor spikes, otk_tensor counts, float factor)
+__device__ __forceinline__ float worth(int sooner_more, int steps, int t) { return sooner_more ? (float)(steps - t) : 1.0f; }
+
+template <class T>
+__global__ void __launch_bounds__(FORWARD_THREADS) if_count_kernel1(int64_t frame, int64_t all, int steps, int sooner_more, otk_tensor spikes, otk_tensor counts, float factor)
 {
     const int64_t e = blockIdx.x * (int64_t)FORWARD_THREADS + threadIdx.x;
     if (e >= all) return;
     const T *from = (const T *)spikes.at + blockIdx.z * spikes.stride + e / frame * steps * frame + e % frame;
     float    sum = 0.0f;
-    for (int t = 0; t < steps; t++) sum += ot_get(from + t * frame);             /* whole numbers: exact */
+    for (int t = 0; t < steps; t++) sum += ot_get(from + t * frame) * worth(sooner_more, steps, t);          /* whole numbers: exact */
     ot_put((T *)counts.at + blockIdx.z * counts.stride + e, sum * factor);
 }
 
-extern "C" int otk_if_count(otk_type type, otk_shape s, int chips, int images, int steps, otk_tensor spikes, otk_tensor counts, float factor, otk_stream stream)
+extern "C" int otk_if_count(otk_type type, otk_shape s, int chips, int images, int steps, int sooner_more, otk_tensor spikes, otk_tensor counts, float factor, otk_stream stream)
 {
     const int64_t frame = otk_image(s), all = images * frame;
     if (all <= 0 || chips <= 0) return 0;
     const dim3 grid((unsigned)ot_ceil(all, FORWARD_THREADS), 1, (unsigned)chips);
-    return ot_launch(type == OTK_F16 ? if_count_kernel1<__half> : if_count_kernel1<float>, grid, dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, frame, all, steps, spikes,
-                     counts, factor);
+    return ot_launch(type == OTK_F16 ? if_count_kernel1<__half> : if_count_kernel1<float>, grid, dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, frame, all, steps,
+                     sooner_more, spikes, counts, factor);
 }
 
-template <class T> __global__ void __launch_bounds__(FORWARD_THREADS) if_spread_kernel1(int64_t frame, int64_t all, int steps, otk_tensor from, otk_tensor to)
+template <class T>
+__global__ void __launch_bounds__(FORWARD_THREADS) if_spread_kernel1(int64_t frame, int64_t all, int steps, int sooner_more, otk_tensor from, otk_tensor to)
 {
     const int64_t e = blockIdx.x * (int64_t)FORWARD_THREADS + threadIdx.x;
     if (e >= all) return;
-    ((T *)to.at)[blockIdx.z * to.stride + e] = ((const T *)from.at)[blockIdx.z * from.stride + e / frame / steps * frame + e % frame];
+    const float g = ot_get((const T *)from.at + blockIdx.z * from.stride + e / frame / steps * frame + e % frame);
+    ot_put((T *)to.at + blockIdx.z * to.stride + e, g * worth(sooner_more, steps, (int)(e / frame % steps)));
 }
 
-extern "C" int otk_if_spread(otk_type type, otk_shape s, int chips, int images, int steps, otk_tensor from, otk_tensor to, otk_stream stream)
+extern "C" int otk_if_spread(otk_type type, otk_shape s, int chips, int images, int steps, int sooner_more, otk_tensor from, otk_tensor to, otk_stream stream)
 {
     const int64_t frame = otk_image(s), all = images * frame * steps;
     if (all <= 0 || chips <= 0) return 0;
     const dim3 grid((unsigned)ot_ceil(all, FORWARD_THREADS), 1, (unsigned)chips);
-    return ot_launch(type == OTK_F16 ? if_spread_kernel1<__half> : if_spread_kernel1<float>, grid, dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, frame, all, steps, from, to);
+    return ot_launch(type == OTK_F16 ? if_spread_kernel1<__half> : if_spread_kernel1<float>, grid, dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, frame, all, steps,
+                     sooner_more, from, to);
 }

@@ -1,7 +1,7 @@
 /* input.cu - images: kept on the device as they are in the file, made into the network's input as they are wanted.  One tensor serves all
  * chips.
  *
- * With rate coding the input is T frames of spikes, drawn as host/plan/spiking.c draws them.  A thread draws the four words of its pixel's
+ * Input spikes are T frames, drawn as host/plan/spiking.c draws them.  A thread draws the four words of its pixel's
  * group and takes one: three in four are thrown away, and still a tile's input takes a thousandth of what the network does with it. */
 #include "kernels/philox.h"
 #include "kernels/store.cuh"
@@ -65,7 +65,16 @@ extern "C" int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixel
     return ot_launch(input_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, (float *)dst, all);
 }
 
-template <class T> __global__ void __launch_bounds__(THREADS) input_spikes_kernel1(input_args p, int steps, uint64_t seed, T *dst, int64_t all)
+/* The uniform number of a pixel at a step. */
+__device__ __forceinline__ float drawn(uint64_t seed, int64_t row, int step, int64_t at)
+{
+    uint32_t w[4];
+    ot_philox(&w[0], &w[1], &w[2], &w[3], seed, (uint32_t)(at / 4), (uint32_t)step, (uint32_t)row, OT_PURPOSE_SPIKES);
+    const uint32_t word = at % 4 < 2 ? at % 4 ? w[1] : w[0] : at % 4 == 2 ? w[2] : w[3];
+    return (float)(word >> 8) * 0x1p-24f;
+}
+
+template <class T> __global__ void __launch_bounds__(THREADS) input_spikes_kernel1(input_args p, otk_coding coding, int steps, uint64_t seed, T *dst, int64_t all)
 {
     const int64_t e = blockIdx.x * (int64_t)THREADS + threadIdx.x;
     if (e >= all) return;
@@ -76,15 +85,13 @@ template <class T> __global__ void __launch_bounds__(THREADS) input_spikes_kerne
     float spike = 0.0f;
     if (c < p.s.c) {
         const int64_t at = c * plane + pixel % plane;
-        uint32_t      w[4];
-        ot_philox(&w[0], &w[1], &w[2], &w[3], seed, (uint32_t)(at / 4), (uint32_t)t, (uint32_t)row, OT_PURPOSE_SPIKES);
-        const uint32_t word = at % 4 < 2 ? at % 4 ? w[1] : w[0] : at % 4 == 2 ? w[2] : w[3];
-        spike = (float)(word >> 8) * 0x1p-24f < number_of(p, row, c, at) ? 1.0f : 0.0f;
+        const float   x = number_of(p, row, c, at);
+        spike = coding == OTK_CODING_RATE ? drawn(seed, row, (int)t, at) < x : x > 0.0f && (int)rintf((1.0f - x) * (float)(steps - 1)) == t;
     }
     ot_put(dst + e, spike * p.factor);
 }
 
-extern "C" int otk_input_spikes(otk_type type, otk_shape s, int n, int steps, uint64_t seed, const uint8_t *pixels, const float *values, const float *scale,
+extern "C" int otk_input_spikes(otk_type type, otk_shape s, int n, otk_coding coding, int steps, uint64_t seed, const uint8_t *pixels, const float *values, const float *scale,
                                 const float *shift, const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted, float factor,
                                 otk_stream stream)
 {
@@ -92,6 +99,6 @@ extern "C" int otk_input_spikes(otk_type type, otk_shape s, int n, int steps, ui
     const dim3       grid((unsigned)ot_ceil(all, THREADS));
     const input_args p = {s, n, pixels, values, scale, shift, rows, step, per_step, first, wanted, factor};
     if (all <= 0) return 0;
-    if (type == OTK_F16) return ot_launch(input_spikes_kernel1<__half>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, steps, seed, (__half *)dst, all);
-    return ot_launch(input_spikes_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, steps, seed, (float *)dst, all);
+    if (type == OTK_F16) return ot_launch(input_spikes_kernel1<__half>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, coding, steps, seed, (__half *)dst, all);
+    return ot_launch(input_spikes_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, p, coding, steps, seed, (float *)dst, all);
 }

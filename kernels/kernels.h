@@ -124,10 +124,11 @@ int otk_finite(otk_type type, otk_shape s, int chips, int n, otk_tensor src, int
 /* --- if.cu: integrate and fire over T steps (if.h); an image's frames lie one after the other --- */
 typedef enum otk_reset { OTK_RESET_SUBTRACT, OTK_RESET_FIXED, OTK_RESET_ZERO } otk_reset;
 typedef struct otk_if {
-    const float *gain;                     /* chip k's threshold is gain[k * stride] * unit; NULL: own_threshold for all */
+    const float *gain;                     /* chip k's threshold is unit * gain[k * stride], or with `divided` unit / it; NULL: own_threshold for all */
     int64_t      stride;
-    float        unit, own_threshold, leak, u_rst;
+    float        unit, own_threshold, leak, u_rst;       /* FIXED: u_rst may be infinite: a neuron fires once */
     otk_reset    reset;
+    int          divided;
     int          steps, still;             /* T; src has one frame an image, the same current at every step */
     float        src_factor, dst_factor;   /* undoes the scale of src; a spike is stored as this */
     int          surrogate;                /* backward: as in if.h */
@@ -147,9 +148,10 @@ typedef struct otk_if_back {
 } otk_if_back;
 size_t otk_if_back_bytes(otk_shape s, int chips, int images);
 int    otk_if_back_run(otk_type type, otk_shape s, int chips, int images, otk_tensor src, const otk_if *p, const otk_if_back *b, otk_stream stream);
-/* counts (chip, images) = factor * sum over the T frames of spikes (chip, images, T); from (chip, images) into all T frames of to. */
-int otk_if_count(otk_type type, otk_shape s, int chips, int images, int steps, otk_tensor spikes, otk_tensor counts, float factor, otk_stream stream);
-int otk_if_spread(otk_type type, otk_shape s, int chips, int images, int steps, otk_tensor from, otk_tensor to, otk_stream stream);
+/* counts (chip, images) = factor * sum over the T frames of spikes (chip, images, T), each times T - t if `sooner_more`; its gradient `from`
+ * (chip, images) into all T frames of `to`, times the same. */
+int otk_if_count(otk_type type, otk_shape s, int chips, int images, int steps, int sooner_more, otk_tensor spikes, otk_tensor counts, float factor, otk_stream stream);
+int otk_if_spread(otk_type type, otk_shape s, int chips, int images, int steps, int sooner_more, otk_tensor from, otk_tensor to, otk_stream stream);
 
 /* --- norm.cu: batch norm with the minibatch's statistics, float, one chip --- */
 /* mean, var (biased), inverse: (c) double each, written forward, read backward */
@@ -204,8 +206,10 @@ int otk_adam_weights(float *p, const float *g, float *m, float *v, size_t n, dou
 int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixels, const float *values, const float *scale, const float *shift,
               const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted, float factor,
               otk_stream stream);
-/* The same with rate coding: `steps` frames an image of spikes, each 1 with probability x, drawn by (seed, row, step, number of the pixel). */
-int otk_input_spikes(otk_type type, otk_shape s, int n, int steps, uint64_t seed, const uint8_t *pixels, const float *values, const float *scale,
+/* The same as `steps` frames of spikes an image.  RATE: each 1 with probability x, drawn by (seed, row, step, number of the pixel); LATENCY: one
+ * spike where x > 0, at step (1 - x) (steps - 1), rounded. */
+typedef enum otk_coding { OTK_CODING_RATE, OTK_CODING_LATENCY } otk_coding;
+int otk_input_spikes(otk_type type, otk_shape s, int n, otk_coding coding, int steps, uint64_t seed, const uint8_t *pixels, const float *values, const float *scale,
                      const float *shift, const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted,
                      float factor, otk_stream stream);
 

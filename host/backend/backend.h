@@ -72,7 +72,6 @@ typedef struct ot_step_run {
     /* several chips: how many of them count; the rest in the backend's memory, chip k's at k * stride, in place of gain, offset, tap */
     int          chips;
     const float *gains, *offsets;
-    float        unit;             /* SPIKE: a chip's threshold is its gain times this */
     int64_t      knob_stride;
     float       *taps;
     int64_t      tap_stride;
@@ -89,7 +88,6 @@ typedef struct ot_step_back {
     /* several chips, as above; gradients are added to sums[k * sums_stride] (gain) and sums_offset after it (offset) */
     int          chips;
     const float *gains, *offsets;
-    float        unit;
     int64_t      knob_stride;
     double      *sums;
     int64_t      sums_stride, sums_offset;
@@ -110,7 +108,8 @@ typedef struct ot_many_input {
     const uint32_t *rows, *step;        /* mem: image row rows[*step * per_step + first + i]; NULL: no table, step 0 */
     int64_t         per_step, first;
     uint32_t       *wanted;             /* mem: (n) the rows taken */
-    int             steps;              /* rate coding: so many frames of spikes an image, drawn from its numbers by `seed`; else 0 */
+    int             steps;              /* rate and latency coding: so many frames of spikes an image, with rate coding drawn by `seed`; else 0 */
+    ot_coding       coding;
     uint64_t        seed;
 } ot_many_input;
 typedef struct ot_many_loss {
@@ -145,9 +144,10 @@ typedef struct ot_many_i {
     ot_status (*input)(void *ctx, void *dst, ot_shape s, int n, const ot_many_input *in);
     ot_status (*loss)(void *ctx, const void *logits, ot_shape s, int64_t stride, int chips, int n, const ot_many_loss *l);
     /* Spikes of n images, `steps` frames each and held `scale` times too large, added up: a tensor of one frame an image, held as they are.
+     * `sooner`: a spike at step t counts steps - t.
      * And back: a gradient of counts to all frames. */
-    ot_status (*counts)(void *ctx, void *counts, int64_t counts_stride, const void *spikes, int64_t stride, ot_shape s, int chips, int n, int steps, float scale);
-    ot_status (*spread)(void *ctx, void *frames, int64_t stride, const void *counts, int64_t counts_stride, ot_shape s, int chips, int n, int steps);
+    ot_status (*counts)(void *ctx, void *counts, int64_t counts_stride, const void *spikes, int64_t stride, ot_shape s, int chips, int n, int steps, int sooner, float scale);
+    ot_status (*spread)(void *ctx, void *frames, int64_t stride, const void *counts, int64_t counts_stride, ot_shape s, int chips, int n, int steps, int sooner);
     ot_status (*get)(void *ctx, float *nchw, ot_shape s, int64_t stride, int chips, int n, float scale, const void *src);
     /* out, mem: (chip, 2) mean and spread as `moments` of a tensor held `scale` times too large */
     ot_status (*moments)(void *ctx, const void *src, ot_shape s, int64_t stride, int chips, int n, float scale, double *out);

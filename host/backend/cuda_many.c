@@ -52,7 +52,7 @@ static ot_status input(void *ctx, void *dst, ot_shape s, int n, const ot_many_in
 {
     ot__cuda *c = ctx;
     if (in->steps) {
-        OT_CUDA(otk_input_spikes(c->type, ot__cuda_shape(s), n, in->steps, in->seed, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step,
+        OT_CUDA(otk_input_spikes(c->type, ot__cuda_shape(s), n, in->coding == OT_CODING_LATENCY ? OTK_CODING_LATENCY : OTK_CODING_RATE, in->steps, in->seed, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step,
                                  in->first, dst, in->wanted, 1.0f, c->stream));
         return OT_OK;
     }
@@ -75,19 +75,19 @@ static ot_status loss(void *ctx, const void *logits, ot_shape s, int64_t stride,
     return OT_OK;
 }
 
-static ot_status counts(void *ctx, void *out, int64_t out_stride, const void *spikes, int64_t stride, ot_shape s, int chips, int n, int steps, float scale)
+static ot_status counts(void *ctx, void *out, int64_t out_stride, const void *spikes, int64_t stride, ot_shape s, int chips, int n, int steps, int sooner, float scale)
 {
     ot__cuda  *c = ctx;
     otk_tensor from = {(void *)spikes, stride}, to = {out, out_stride};
-    OT_CUDA(otk_if_count(c->type, ot__cuda_shape(s), chips, n, steps, from, to, 1.0f / scale, c->stream));
+    OT_CUDA(otk_if_count(c->type, ot__cuda_shape(s), chips, n, steps, sooner, from, to, 1.0f / scale, c->stream));
     return OT_OK;
 }
 
-static ot_status spread(void *ctx, void *frames, int64_t stride, const void *of_counts, int64_t counts_stride, ot_shape s, int chips, int n, int steps)
+static ot_status spread(void *ctx, void *frames, int64_t stride, const void *of_counts, int64_t counts_stride, ot_shape s, int chips, int n, int steps, int sooner)
 {
     ot__cuda  *c = ctx;
     otk_tensor from = {(void *)of_counts, counts_stride}, to = {frames, stride};
-    OT_CUDA(otk_if_spread(c->type, ot__cuda_shape(s), chips, n, steps, from, to, c->stream));
+    OT_CUDA(otk_if_spread(c->type, ot__cuda_shape(s), chips, n, steps, sooner, from, to, c->stream));
     return OT_OK;
 }
 

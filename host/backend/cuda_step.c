@@ -60,13 +60,16 @@ static otk_window window_of(const ot_step *s)
     return w;
 }
 
+/* Knobs in the backend's memory are gains: of thresholds, or, where neurons fire once, of currents. */
 static otk_if neuron_of(const ot_step *s, const ot_plan_options *opt)
 {
     static const otk_reset resets[] = {[OT_RESET_SUBTRACT] = OTK_RESET_SUBTRACT, [OT_RESET_FIXED] = OTK_RESET_FIXED, [OT_RESET_ZERO] = OTK_RESET_ZERO,
                                        [OT_RESET_ONCE] = OTK_RESET_FIXED};
     static const float     usual[OT_SURROGATES] = {2.0f, 25.0f, 1.0f};
     const ot_layer        *l = s->layer;
-    return (otk_if){.leak = l->leak, .u_rst = l->reset == OT_RESET_ONCE ? INFINITY : l->u_rst, .reset = resets[l->reset], .steps = s->steps, .still = s->still, .surrogate = (int)opt->surrogate,
+    const int              once = l->reset == OT_RESET_ONCE;
+    return (otk_if){.unit = l->threshold, .divided = once, .leak = l->leak, .u_rst = once ? INFINITY : l->u_rst, .reset = resets[l->reset], .steps = s->steps,
+                    .still = s->still, .surrogate = (int)opt->surrogate,
                     .sharpness = opt->sharpness > 0.0 ? (float)opt->sharpness : usual[opt->surrogate]};
 }
 
@@ -257,10 +260,10 @@ static otk_knobs knobs_of(const ot_step *s, const float *gains, const float *off
 }
 
 /* The neuron with the thresholds of a call. */
-static otk_if neuron_with(const ot__cuda_op *op, const float *gains, int64_t stride, float unit, float threshold)
+static otk_if neuron_with(const ot__cuda_op *op, const float *gains, int64_t stride, float threshold)
 {
     otk_if p = op->neuron;
-    p.gain = gains, p.stride = stride, p.unit = unit, p.own_threshold = threshold;
+    p.gain = gains, p.stride = stride, p.own_threshold = threshold;
     p.src_factor = 1 / op->src_scale, p.dst_factor = op->dst_scale;
     return p;
 }
@@ -301,7 +304,7 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
         OT_CUDA(otk_pointwise(c->type, ot__cuda_shape(s->out), chips, run->n, in, out, &after, c->stream));
         break;
     case OT_STEP_SPIKE: {
-        const otk_if neuron = neuron_with(op, run->gains, run->knob_stride, run->unit, run->gain);
+        const otk_if neuron = neuron_with(op, run->gains, run->knob_stride, run->gain);
         OT_CUDA(otk_if_forward(c->type, ot__cuda_shape(s->out), chips, images, in, out, &neuron, c->stream));
         break;
     }
@@ -360,7 +363,7 @@ static ot_status spike_back(ot__cuda *c, ot__cuda_op *op, const void *src, void 
 {
     const ot_step     *s = &op->step;
     const ot__cuda_op *made = back->mask_op;
-    const otk_if       neuron = neuron_with(op, back->gains, back->knob_stride, back->unit, back->gain);
+    const otk_if       neuron = neuron_with(op, back->gains, back->knob_stride, back->gain);
     otk_tensor         in = {(void *)src, op->src_stride};
     otk_if_back        b = {.g = {g, op->dst_stride}, .dsrc = {dsrc, op->src_stride}, .add = back->add_src, .scale = made ? made->scale : NULL, .sums = back->sums,
                             .sums_stride = back->sums_stride, .partial = scratch};

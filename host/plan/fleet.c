@@ -6,23 +6,16 @@
 
 static size_t relus(const ot_fleet *f) { return (size_t)f->plan->relus; }
 
-/* The backend's own way of running many chips; NULL: it has none, or none for this network, whose chips take turns. */
-static const ot_many_i *many_of(const ot_backend *be, const ot_network *net)
-{
-    const int fires_once = ot_network_spikes(net) && (ot_network_once(net) || ot_network_spiking(net)->coding == OT_CODING_LATENCY);
-    return fires_once ? NULL : be->i->many;
-}
-
 ot_status ot_fleet_open(ot_fleet **out, ot_backend *be, const ot_network *net, const ot_device *dev, const ot_variation *var, const ot_plan_options *opt)
 {
     ot_plan_options own = *opt;
     ot_status       st;
     if (opt->chips < 1) OT_FAIL(OT_E_RANGE, "a fleet of %d chips, want 1 or more", opt->chips);
     if (opt->use == OT_PLAN_TRAIN) OT_FAIL(OT_E_RANGE, "a fleet runs and tunes chips; weights are trained in a plan");
-    if (!many_of(be, net)) own.chips = 0;
+    if (!be->i->many) own.chips = 0;
     ot_fleet *f = ot_alloc(1, sizeof *f);
     if (!f) OT_NOMEM("fleet", sizeof *f);
-    *f = (ot_fleet){.dev = *dev, .var = *var, .most = opt->chips, .loaded = -1, .many = many_of(be, net)};
+    *f = (ot_fleet){.dev = *dev, .var = *var, .most = opt->chips, .loaded = -1, .many = be->i->many};
     OT_TRY_TO(done, st, ot_chip_draw(&f->chip, net, dev, var, 0));
     OT_TRY_TO(done, st, ot_plan_open(&f->plan, be, net, &own));
     f->numbers = ot_alloc((size_t)f->most, sizeof *f->numbers);
@@ -61,7 +54,7 @@ ot_status ot_fleet_fit(int *chips, ot_backend *be, const ot_network *net, const 
 {
     size_t          one, two;
     ot_plan_options own = *opt;
-    if (!many_of(be, net)) {
+    if (!be->i->many) {
         *chips = 1;
         return OT_OK;
     }

@@ -167,20 +167,18 @@ static ot_many_input input_of(const ot_fleet *f, const ot__images_on *on, const 
 {
     const ot_plan *p = f->plan;
     const float   *norm = f->d_norm;
-    const int      rate = p->spiking && p->spiking->coding == OT_CODING_RATE;
+    const int      coded = p->spiking && p->spiking->coding != OT_CODING_DIRECT;
     return (ot_many_input){.pixels = on->pixels, .values = on->values, .scale = norm, .shift = norm + p->tensors[0].shape.c, .rows = index ? f->d_rows : NULL,
-                           .first = first, .wanted = f->d_wanted, .steps = rate ? p->spiking->steps : 0, .seed = rate ? p->spiking->seed : 0};
+                           .first = first, .wanted = f->d_wanted, .steps = coded ? p->spiking->steps : 0, .coding = coded ? p->spiking->coding : OT_CODING_DIRECT,
+                           .seed = coded ? p->spiking->seed : 0};
 }
-
-/* What a step's gain of 1 is worth as a threshold. */
-static float unit_of(const ot_step *s) { return s->kind == OT_STEP_SPIKE ? s->layer->threshold : 1.0f; }
 
 static ot_status step_forward(ot_fleet *f, int i, int n, const float *knobs, int taps, int skip_relu)
 {
     ot_plan       *p = f->plan;
     const ot_step *s = &p->steps[i];
     const int      l = ot__step_knob(s);
-    ot_step_run    run = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .unit = unit_of(s), .skip_relu = skip_relu, .knob_stride = 2 * (int64_t)p->relus};
+    ot_step_run    run = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .skip_relu = skip_relu, .knob_stride = 2 * (int64_t)p->relus};
     if (l >= 0) {
         run.gains = knobs + l;
         run.offsets = run.gains + p->relus;
@@ -209,7 +207,7 @@ static ot_status answers_of(answers *out, ot_fleet *f, int n)
     if (!p->spiking) return OT_OK;
     const answers spikes = *out;
     *out = (answers){f->d_counts, f->d_counts_grad, t->shape, (int64_t)(counts_bytes(f) / element_bytes(f)), 1};
-    return f->many->counts(CTX, out->at, out->stride, spikes.at, spikes.stride, t->shape, f->n, n, t->frames, t->scale);
+    return f->many->counts(CTX, out->at, out->stride, spikes.at, spikes.stride, t->shape, f->n, n, t->frames, p->once, t->scale);
 }
 
 ot_status ot__fleet_many_forward(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, float *logits, float *layer_mean, int *flags)
@@ -385,7 +383,7 @@ ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uin
         for (int h = 0; h <= OT__RATE_HALVINGS; h++) {              /* the last run is with the middle of what is left */
             for (size_t k = 0; k < n; k++) f->knobs[k * 2 * L + (size_t)l] = (float)(0.5 * (lo[k] + hi[k]));
             OT_TRY_TO(done, st, rates_at(f, i, images, taps, at));
-            for (size_t k = 0; k < n && h < OT__RATE_HALVINGS; k++) *(at[k] > rate[l] ? &lo[k] : &hi[k]) = 0.5 * (lo[k] + hi[k]);
+            for (size_t k = 0; k < n && h < OT__RATE_HALVINGS; k++) *((at[k] > rate[l]) != p->once ? &lo[k] : &hi[k]) = 0.5 * (lo[k] + hi[k]);
         }
     }
 done:
@@ -448,7 +446,7 @@ static ot_status backward(ot_fleet *f, const adam *a, int n)
     for (int i = p->n_steps - 1; i >= 0; i--) {
         const ot_step *s = &p->steps[i];
         const int      l = ot__step_knob(s);
-        ot_step_back   back = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .unit = unit_of(s), .knob_stride = 2 * (int64_t)p->relus,
+        ot_step_back   back = {.n = n * p->tensors[s->dst].frames, .chips = f->n, .gain = 1.0f, .knob_stride = 2 * (int64_t)p->relus,
                                .sums_stride = 2 * (int64_t)p->relus, .sums_offset = p->relus};
         void          *g = ot__plan_grad(p, s->dst);
         if (!g) continue;
@@ -490,7 +488,7 @@ static ot_status loss_of(ot_fleet *f, const adam *a, int n)
     OT_TRY(answers_of(&at, f, n));
     loss.grad = at.grad, loss.scale = at.scale, loss.right = f->d_right;
     OT_TRY(f->many->loss(CTX, at.at, at.s, at.stride, f->n, n, &loss));
-    return p->spiking ? f->many->spread(CTX, grad, stride(f, p->logits), at.grad, at.stride, at.s, f->n, n, p->spiking->steps) : OT_OK;
+    return p->spiking ? f->many->spread(CTX, grad, stride(f, p->logits), at.grad, at.stride, at.s, f->n, n, p->spiking->steps, p->once) : OT_OK;
 }
 
 /* One minibatch, as work put into the queue: tile by tile, then Adam. */

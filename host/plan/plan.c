@@ -29,8 +29,6 @@ static ot_status check_spiking(const ot_network *net, const ot_plan_options *opt
     const ot_spiking *s = ot_network_spiking(net);
     if (!ot_network_spikes(net)) return OT_OK;
     OT_TRY(ot_network_check_spiking(net));
-    if (opt->chips > 0 && (ot_network_once(net) || s->coding == OT_CODING_LATENCY))
-        OT_FAIL(OT_E_UNSUPPORTED, "several chips at once of a network whose neurons or pixels fire once are not supported, want one plan a chip");
     if (opt->input_gradient && s->coding != OT_CODING_DIRECT) OT_FAIL(OT_E_UNSUPPORTED, "gradients to images through input spikes do not exist, want direct coding");
     if (opt->spike_loss == OT_SPIKE_LOSS_RATE && ot_network_once(net)) OT_FAIL(OT_E_UNSUPPORTED, "the loss of rates for neurons that fire once, want that of counts");
     return OT_OK;

@@ -193,8 +193,8 @@ TEST last_block_of_elementwise_steps_is_right(otk_type type)
     ASSERT_EQ(0.0f, device_get(type, chip_at(type, dst, CHIPS - 1), all - 1));
     ASSERT_EQ(0.125f, device_get(type, chip_at(type, dsrc, CHIPS - 1), all - 1));             /* 0.5 of the boxcar's 0.25, |2 - 3| being below 2 */
     ASSERT_IN_RANGE(-0.125 * 128, sums[2 * CHIPS - 2], 1e-9);                                  /* a block's 128 neurons */
-    ASSERT_EQ(0, otk_if_spread(type, s, CHIPS, (int)n, 1, src, dst, NULL));
-    ASSERT_EQ(0, otk_if_count(type, s, CHIPS, 1, (int)n, src, dsrc, 1, NULL));                 /* as two frames of one image */
+    ASSERT_EQ(0, otk_if_spread(type, s, CHIPS, (int)n, 1, 0, src, dst, NULL));
+    ASSERT_EQ(0, otk_if_count(type, s, CHIPS, 1, (int)n, 0, src, dsrc, 1, NULL));                 /* as two frames of one image */
     ASSERT_EQ(2.0f, device_get(type, chip_at(type, dst, CHIPS - 1), all - 1));
     ASSERT_EQ(2.0f, device_get(type, chip_at(type, dsrc, CHIPS - 1), all / 2 - 1));
     device_put(type, chip_at(type, src, CHIPS - 1), all - 1, INFINITY);
@@ -251,9 +251,9 @@ TEST every_grid_is_legal(int chips)
             for (otk_type type = OTK_F32; type <= OTK_F16; type++) {
                 ASSERT_EQ(0, otk_if_forward(type, c->out, chips, n, none, none, &neuron, NULL));
                 ASSERT_EQ(0, otk_if_back_run(type, c->out, chips, n, none, &neuron, &walk, NULL));
-                ASSERT_EQ(0, otk_if_count(type, c->out, chips, n, 25, none, none, 1, NULL));
-                ASSERT_EQ(0, otk_if_spread(type, c->out, chips, n, 25, none, none, NULL));
-                ASSERT_EQ(0, otk_input_spikes(type, c->in, n, 25, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
+                ASSERT_EQ(0, otk_if_count(type, c->out, chips, n, 25, 0, none, none, 1, NULL));
+                ASSERT_EQ(0, otk_if_spread(type, c->out, chips, n, 25, 0, none, none, NULL));
+                ASSERT_EQ(0, otk_input_spikes(type, c->in, n, OTK_CODING_RATE, 25, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
             }
             ASSERT_EQ(0, otk_input(OTK_F32, c->in, n, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
         }

@@ -408,6 +408,91 @@ TEST adam_of_knobs_keeps_the_rules(int L)
     PASS();
 }
 
+/* --- neurons: what no network of tests has; the rest is the spiking suites' business --- */
+
+/* One neuron with current 0.4 at each of eight steps and derivatives 1, 2, .. to its spikes. */
+typedef struct neuron { float spikes[8], dcurrent[8], sum, gain; } neuron;
+
+static int run_neuron(neuron *r, otk_if p, double *sums)
+{
+    const otk_shape s = {1, 1, 1};
+    const otk_tensor src = {device_take(8 * 8 * 4), 0}, dst = {device_take(8 * 8 * 4), 0}, g = {device_take(8 * 8 * 4), 0}, d = {device_take(8 * 8 * 4), 0};
+    for (int e = 0; e < 64; e++) device_put(OTK_F32, src.at, e, e % 8 ? 0.0f : 0.4f), device_put(OTK_F32, g.at, e, e % 8 ? 0.0f : (float)(1 + e / 8));
+    otk_if_back b = {.g = g, .dsrc = d, .sums = sums, .sums_stride = 1, .partial = device_take(otk_if_back_bytes(s, 1, 1))};
+    float      *gain = device_copy(&r->gain, sizeof r->gain);
+    p.gain = gain, p.steps = 8, p.leak = p.src_factor = p.dst_factor = 1, p.sharpness = 2;
+    *sums = 0;
+    if (otk_if_forward(OTK_F32, s, 1, 1, src, dst, &p, NULL) || otk_if_back_run(OTK_F32, s, 1, 1, src, &p, &b, NULL)) return 0;
+    for (int t = 0; t < 8; t++) r->spikes[t] = device_get(OTK_F32, dst.at, 8 * t), r->dcurrent[t] = device_get(OTK_F32, d.at, 8 * t);
+    return 1;
+}
+
+/* An infinite loss: it fires at step 2 (1.2 > 1), then never, and nothing after that step has a derivative. */
+TEST a_neuron_may_fire_once(void)
+{
+    neuron  r = {.gain = 2};
+    double *sums = device_take(sizeof *sums), dthreshold = 0;
+    ASSERT(run_neuron(&r, (otk_if){.unit = 2, .divided = 1, .u_rst = INFINITY, .reset = OTK_RESET_FIXED}, sums));
+    for (int t = 0; t < 8; t++) ASSERT_EQ_FMT(t == 2 ? 1.0 : 0.0, (double)r.spikes[t], "%g");
+    for (int t = 2; t >= 0; t--) {
+        const double x = M_PI * (0.4 * (t + 1) - 1), k = (t + 1) / (1 + x * x);
+        dthreshold -= k;
+        ASSERT_IN_RANGE(-dthreshold, (double)r.dcurrent[t], 1e-5);              /* leak 1: derivatives of the steps behind add up */
+    }
+    for (int t = 3; t < 8; t++) ASSERT_EQ(0.0f, r.dcurrent[t]);
+    ASSERT_IN_RANGE(-2 / 4.0 * dthreshold, *sums, 1e-5);                        /* threshold = 2 / gain */
+    device_give_all();
+    PASS();
+}
+
+TEST gains_are_thresholds_in_their_unit(void)
+{
+    neuron  r = {.gain = 0.5f}, same = {.gain = 1};
+    double *sums = device_take(2 * sizeof *sums);
+    ASSERT(run_neuron(&r, (otk_if){.unit = 2}, sums));
+    ASSERT(run_neuron(&same, (otk_if){.unit = 1}, sums + 1));
+    ASSERT_MEM_EQ(r.spikes, same.spikes, sizeof r.spikes);
+    ASSERT_MEM_EQ(r.dcurrent, same.dcurrent, sizeof r.dcurrent);
+    ASSERT(sums[0] == 2 * sums[1] && sums[1] != 0);
+    device_give_all();
+    PASS();
+}
+
+TEST sooner_spikes_may_count_more(otk_type type)
+{
+    enum { T = 7, IMAGES = 2 };
+    const otk_shape  s = {3, 1, 2};
+    const int64_t    frame = otk_image(s);
+    const otk_tensor spikes = {device_take((size_t)(IMAGES * T * frame) * 4), 0}, counts = {device_take((size_t)(IMAGES * frame) * 4), 0}, back = {device_take((size_t)(IMAGES * T * frame) * 4), 0};
+    for (int64_t e = 0; e < IMAGES * T * frame; e++) device_put(type, spikes.at, e, e % 8 < 3 && e * 5 % 3 == 0 ? 1.0f : 0.0f);
+    for (int more = 0; more < 2; more++) {
+        ASSERT_EQ(0, otk_if_count(type, s, 1, IMAGES, T, more, spikes, counts, 1, NULL));
+        ASSERT_EQ(0, otk_if_spread(type, s, 1, IMAGES, T, more, counts, back, NULL));
+        for (int64_t e = 0; e < IMAGES * frame; e++) {
+            float want = 0;
+            for (int t = 0; t < T; t++) want += device_get(type, spikes.at, (e / frame * T + t) * frame + e % frame) * (float)(more ? T - t : 1);
+            ASSERT_EQ(want, device_get(type, counts.at, e));
+            for (int t = 0; t < T; t++) ASSERT_EQ(want * (float)(more ? T - t : 1), device_get(type, back.at, (e / frame * T + t) * frame + e % frame));
+        }
+    }
+    device_give_all();
+    PASS();
+}
+
+TEST latency_is_one_spike_the_brighter_the_sooner(otk_type type)
+{
+    enum { T = 6, PIXELS = 9 };
+    const otk_shape s = {1, 3, 3};
+    float           x[PIXELS] = {0, 1, 0.5f, 0.1f, 0.9f, 1e-6f, 0.7f, 0.3f, 0.30001f};
+    char           *dst = device_take((size_t)(T * otk_image(s)) * device_size(type));
+    ASSERT_EQ(0, otk_input_spikes(type, s, 1, OTK_CODING_LATENCY, T, 0, NULL, device_copy(x, sizeof x), NULL, NULL, NULL, NULL, 0, 0, dst, NULL, 1, NULL));
+    for (int p = 0; p < PIXELS; p++)
+        for (int t = 0; t < T; t++)
+            ASSERT_EQ(x[p] > 0 && (int)rintf((1 - x[p]) * (T - 1)) == t ? 1.0f : 0.0f, device_get(type, dst, t * otk_image(s) + p * 8));
+    device_give_all();
+    PASS();
+}
+
 TEST nothing_to_do_is_no_launch(void)
 {
     const int64_t   before = simt_launches();
@@ -434,10 +519,10 @@ TEST nothing_to_do_is_no_launch(void)
         ASSERT_EQ(0, otk_loss_run(OTK_F32, 8, chips, n, &l, NULL));
         ASSERT_EQ(0, otk_if_forward(OTK_F32, s, chips, n, none, none, &(otk_if){.steps = 5}, NULL));
         ASSERT_EQ(0, otk_if_back_run(OTK_F16, s, chips, n, none, &(otk_if){.steps = 5}, &(otk_if_back){.sums = (double *)8}, NULL));
-        ASSERT_EQ(0, otk_if_count(OTK_F32, s, chips, n, 5, none, none, 1, NULL));
-        ASSERT_EQ(0, otk_if_spread(OTK_F32, s, chips, n, 5, none, none, NULL));
+        ASSERT_EQ(0, otk_if_count(OTK_F32, s, chips, n, 5, 0, none, none, 1, NULL));
+        ASSERT_EQ(0, otk_if_spread(OTK_F32, s, chips, n, 5, 0, none, none, NULL));
     }
-    ASSERT_EQ(0, otk_input_spikes(OTK_F32, s, 0, 5, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
+    ASSERT_EQ(0, otk_input_spikes(OTK_F32, s, 0, OTK_CODING_RATE, 5, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_conv_gradient(&c, 0, NULL, NULL, NULL, NULL, NULL));
     ASSERT_EQ(0, otk_import(OTK_F32, s, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_norm_forward(s, 0, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL));
@@ -485,5 +570,13 @@ SUITE(test_launchers)
     RUN_TEST1(adam_of_knobs_keeps_the_rules, 3);
     greatest_set_test_suffix("more_knobs_than_lanes");
     RUN_TEST1(adam_of_knobs_keeps_the_rules, 40);
+    RUN_TEST(a_neuron_may_fire_once);
+    RUN_TEST(gains_are_thresholds_in_their_unit);
+    for (otk_type t = OTK_F32; t <= OTK_F16; t++) {
+        greatest_set_test_suffix(t == OTK_F16 ? "fp16" : "fp32");
+        RUN_TEST1(sooner_spikes_may_count_more, t);
+        greatest_set_test_suffix(t == OTK_F16 ? "fp16" : "fp32");
+        RUN_TEST1(latency_is_one_spike_the_brighter_the_sooner, t);
+    }
     RUN_TEST(nothing_to_do_is_no_launch);
 }

@@ -474,7 +474,7 @@ static otk_if neuron_of(trial *t)
 {
     const int steps = trains[t->row].steps;
     float    *gain = floats(t, t->chips, 3, 70, 0.7, 0.05);
-    return (otk_if){gain + 1, 3, 1.25f, NAN, trains[t->row].reset == OTK_RESET_ZERO ? 0.75f : 1, 0.5f, (otk_reset)trains[t->row].reset, steps, trains[t->row].still, 0.5f, 2,
+    return (otk_if){gain + 1, 3, 1.25f, NAN, trains[t->row].reset == OTK_RESET_ZERO ? 0.75f : 1, 0.5f, (otk_reset)trains[t->row].reset, t->row == 2, steps, trains[t->row].still, 0.5f, 2,
                     t->row % 3, t->row % 3 == 1 ? 25 : 2};
 }
 
@@ -508,9 +508,9 @@ static void counts(trial *t)
 {
     const otk_shape s = trains[t->row].s, all = train(t->row);
     otk_tensor      spikes = images(t, all, 75), sums = room(t, s), frames = room(t, all);
-    RUN(otk_if_count(t->type, s, t->chips, N, trains[t->row].steps, spikes, sums, 0.5f, NULL));
+    RUN(otk_if_count(t->type, s, t->chips, N, trains[t->row].steps, t->row % 2, spikes, sums, 0.5f, NULL));
     keep(t, sums, s);
-    RUN(otk_if_spread(t->type, s, t->chips, N, trains[t->row].steps, sums, frames, NULL));
+    RUN(otk_if_spread(t->type, s, t->chips, N, trains[t->row].steps, t->row % 2, sums, frames, NULL));
     keep(t, frames, all);
 }
 
@@ -524,7 +524,7 @@ static void input_spikes(trial *t)
     for (int64_t i = 0; i < 10 * image; i++) values[i] = (float)(i % 11) / 10;
     for (uint32_t i = 0; i < 10; i++) rows[i] = 9 - i;
     *step = 2;
-    RUN(otk_input_spikes(t->type, s, N, trains[t->row].steps, 77, NULL, values, NULL, NULL, rows, step, 3, 1, dst.at, wanted, 1, NULL));
+    RUN(otk_input_spikes(t->type, s, N, t->row % 2 ? OTK_CODING_LATENCY : OTK_CODING_RATE, trains[t->row].steps, 77, NULL, values, NULL, NULL, rows, step, 3, 1, dst.at, wanted, 1, NULL));
     keep(t, dst, all);
     for (uint32_t i = 0; i < N; i++)
         if (wanted[i] != 9 - (1 + 2 * 3 + i)) complain(t, "rows taken are told");
