@@ -335,6 +335,52 @@ done:
     return st;
 }
 
+enum { HALVINGS = 20 };                                              /* a millionth of the interval */
+
+/* Mean rates of step i on each chip with the fleet's knobs: out (n); stage (n, L, tile). */
+static ot_status rates_at(ot_fleet *f, int i, int images, double *out, float *stage)
+{
+    const size_t L = (size_t)f->plan->relus, tile = (size_t)f->plan->opt.tile, l = (size_t)ot__step_knob(&f->plan->steps[i]);
+    OT_TRY(ot__fleet_many_knobs(f));
+    OT_TRY(step_forward(f, i, images, f->d_knobs, 1, 0));
+    OT_TRY(f->many->read(CTX, stage, f->d_taps, (size_t)f->n * L * tile * sizeof *stage));
+    for (size_t k = 0; k < (size_t)f->n; k++) {
+        out[k] = 0;
+        for (int j = 0; j < images; j++) out[k] += (double)stage[(k * L + l) * tile + (size_t)j] / images;
+    }
+    return OT_OK;
+}
+
+ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, const double *rate, double low, double high, int rising)
+{
+    ot_plan       *p = f->plan;
+    const size_t   n = (size_t)f->n, L = (size_t)p->relus;
+    ot__images_on *on;
+    ot_status      st = OT_OK;
+    double        *room = ot_alloc(n, 3 * sizeof *room), *from = room + n, *to = from + n;
+    float         *stage = ot_alloc(n * L, (size_t)p->opt.tile * sizeof *stage);
+    if (!room || !stage) OT_FAIL_TO(done, st, OT_E_NOMEM, "fleet: no memory for the firing rates of %zu chips", n);
+    OT_TRY_TO(done, st, images_of(&on, f, data));
+    OT_TRY_TO(done, st, check_pictures(f, on, index, images));
+    OT_TRY_TO(done, st, rows_of(f, index, images));
+    ot_many_input in = input_of(f, on, index, 0);
+    OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, images, &in));
+    for (int i = 0; i < p->n_steps; i++) {
+        const int l = ot__step_knob(&p->steps[i]);
+        for (size_t k = 0; k < n; k++) from[k] = low, to[k] = high;
+        for (int h = 0; l >= 0 && h <= HALVINGS; h++) {              /* the last time with what was found */
+            for (size_t k = 0; k < n; k++) f->knobs[k * 2 * L + (size_t)l] = (float)(0.5 * (from[k] + to[k]));
+            OT_TRY_TO(done, st, rates_at(f, i, images, room, stage));
+            for (size_t k = 0; k < n && h < HALVINGS; k++) *((room[k] > rate[l]) != rising ? &from[k] : &to[k]) = 0.5 * (from[k] + to[k]);
+        }
+        if (l < 0) OT_TRY_TO(done, st, step_forward(f, i, images, f->d_knobs, 0, 0));
+    }
+done:
+    ot_free(stage);
+    ot_free(room);
+    return st;
+}
+
 /* A power of two that brings numbers up to `top` into the middle of half precision's range; 1 where they are there already. */
 static float scale_for(float top)
 {
