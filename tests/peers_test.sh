@@ -43,6 +43,7 @@ check 'tuning: eager in both layouts and both norms' \
 check 'expand: eager in both chunks' peer expand eager 'eager, 1024 at once' 'eager, 4096 at once'
 check 'exhaustive: eager' peer exhaustive eager,graph+fp32+nhwc 'eager fp32 nhwc folded' 'eager fp32 nchw' 'eager bf16 nhwc'
 check 'nearest: L2 and L1' peer nearest matmul,candidates,cdist,chunks 'L2 matmul' 'L2 candidates' 'L2 cdist direct' 'L1 cdist' 'L1 chunks'
+check 'spiking: both ways in both layouts' peer spiking eager+folded,eager+loop,graph+folded+fp32 'eval folded eager fp32 nhwc' 'eval loop eager fp32 nchw' 'tune folded eager fp32 nchw' 'tune loop eager bf16 nhwc'
 if "$python" -c 'import torch.func' 2>/dev/null; then
     rm -r exhaustive; check 'exhaustive: vmap counts as eager does' peer exhaustive vmap+nhwc 'vmap fp32 nhwc' 'vmap bf16 nhwc folded'
 else echo 'SKIP peers_test: this PyTorch has no torch.func'; s=$((s + 1)); fi
@@ -52,7 +53,7 @@ cat >faults.py <<'P'
 import sys
 sys.path.insert(0, sys.argv[1])
 import torch
-import common, exhaustive, expand, nearest, tuning
+import common, exhaustive, expand, nearest, spiking, tuning
 
 def unequal(check, *arguments):
     try:
@@ -66,6 +67,10 @@ tuning.check(([2.0, 2.0], ones), ([2.0, 2.0], ones), 0.05)
 unequal(tuning.check, ([2.0, 2.0], ones * 1.06), ([2.0, 2.0], ones), 0.05)
 unequal(tuning.check, ([2.0, 2.2], ones), ([2.0, 2.0], ones), 0.05)
 unequal(tuning.check, ([2.0, 2.0], ones * float("nan")), ([2.0, 2.0], ones), 0.05)
+spiking.check(ones, ones, ones, ones, (0.3, 0.2))
+unequal(spiking.check, ones + 0.4, ones, ones, ones, (0.3, 0.2))
+unequal(spiking.check, ones, ones * 1.3, ones, ones, (0.3, 0.2))
+unequal(spiking.check, ones, ones * float("nan"), ones, ones, (0.3, 0.2))
 margins = [torch.tensor([0.5, 0.3, 1e-6])]
 exhaustive.check(torch.tensor([2]), ([1], margins), 1e-5)           # one tie
 unequal(exhaustive.check, torch.tensor([3]), ([1], margins), 1e-5)

@@ -23,8 +23,9 @@ import torch.nn.functional as F
 import common
 
 LEARNING_RATE = 0.01
-# mean |counts - reference| over all classes and images; |gradients - reference| / |reference|
-TOLERANCE = {"exact": (0.05, 0.1), "11 bits": (0.5, 0.5), "8 bits": (1.5, 1.0)}
+# mean |counts - reference| over all classes and images; |gradients - reference| / |reference|.  Seen on a CPU, snn-vgg9: noise of 1e-7 in all
+# products 0.075 and 0.005, rounding to half 0.33 and 0.23
+TOLERANCE = {"exact": (0.3, 0.2), "11 bits": (1.0, 0.8), "8 bits": (2.0, 1.5)}
 NETWORKS = {
     "snn-vgg9": ((64, 64, 0, 128, 128, 0, 256, 256, 256, 0), (1024, 10), (3, 32, 32), 25),
     "tiny": ((16, 0, 16, 0), (10,), (3, 12, 12), 5),

@@ -333,41 +333,29 @@ done:
     return st;
 }
 
-/* A power of two that brings numbers up to `top` into the middle of half precision's range; 1 where they are there already. */
-static float scale_for(float top)
+/* Mean rates of step i on each chip with the fleet's knobs: out (n); stage (n, L, tile). */
+static ot_status rates_at(ot_fleet *f, int i, int images, double *out, float *stage)
 {
-    int e;
-    if (!(top > 0) || !isfinite(top)) return 1;
-    frexpf(top, &e);
-    return e > 11 ? ldexpf(1, 11 - e) : e < -3 ? ldexpf(1, -3 - e) : 1;
-}
-
-/* Each chip's mean rate of step i over the images. */
-static ot_status rates_at(ot_fleet *f, int i, int images, float *taps, double *rate)
-{
-    const ot_plan *p = f->plan;
-    const size_t   L = (size_t)p->relus, tile = (size_t)p->opt.tile, l = (size_t)ot__step_knob(&p->steps[i]);
+    const size_t L = (size_t)f->plan->relus, tile = (size_t)f->plan->opt.tile, l = (size_t)ot__step_knob(&f->plan->steps[i]);
     OT_TRY(ot__fleet_many_knobs(f));
     OT_TRY(step_forward(f, i, images, f->d_knobs, 1, 0));
-    OT_TRY(f->many->read(CTX, taps, f->d_taps, (size_t)f->n * L * tile * sizeof *taps));
+    OT_TRY(f->many->read(CTX, stage, f->d_taps, (size_t)f->n * L * tile * sizeof *stage));
     for (size_t k = 0; k < (size_t)f->n; k++) {
-        rate[k] = 0;
-        for (int j = 0; j < images; j++) rate[k] += (double)taps[(k * L + l) * tile + (size_t)j] / images;
+        out[k] = 0;
+        for (int j = 0; j < images; j++) out[k] += (double)stage[(k * L + l) * tile + (size_t)j] / images;
     }
     return OT_OK;
 }
 
-ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, const double *rate, double low, double high)
+ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, const double *rate, double low, double high, int rising)
 {
     ot_plan       *p = f->plan;
-    const size_t   n = (size_t)f->n, L = (size_t)p->relus, tile = (size_t)p->opt.tile;
+    const size_t   n = (size_t)f->n, L = (size_t)p->relus;
     ot__images_on *on;
     ot_status      st = OT_OK;
-    double        *at = ot_alloc(n, 3 * sizeof *at), *lo = at + n, *hi = lo + n;
-    float         *taps = ot_alloc(n, L * tile * sizeof *taps);
-    if (!at || !taps) OT_FAIL_TO(done, st, OT_E_NOMEM, "fleet: no memory for the firing rates of %zu chips", n);
-    if (images < 1 || images > p->opt.tile) OT_FAIL_TO(done, st, OT_E_RANGE, "firing rates of %d images, want 1..%d (the plan's tile)", images, p->opt.tile);
-    OT_TRY_TO(done, st, ot__plan_check_images(p, data, index, images));
+    double        *room = ot_alloc(n, 3 * sizeof *room), *from = room + n, *to = from + n;
+    float         *stage = ot_alloc(n * L, (size_t)p->opt.tile * sizeof *stage);
+    if (!room || !stage) OT_FAIL_TO(done, st, OT_E_NOMEM, "fleet: no memory for the firing rates of %zu chips", n);
     OT_TRY_TO(done, st, images_of(&on, f, data));
     OT_TRY_TO(done, st, check_pictures(f, on, index, images));
     OT_TRY_TO(done, st, rows_of(f, index, images));
@@ -375,21 +363,27 @@ ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uin
     OT_TRY_TO(done, st, f->many->input(CTX, ot__plan_tensor(p, 0), p->tensors[0].shape, images, &in));
     for (int i = 0; i < p->n_steps; i++) {
         const int l = ot__step_knob(&p->steps[i]);
-        if (l < 0) {
-            OT_TRY_TO(done, st, step_forward(f, i, images, f->d_knobs, 0, 0));
-            continue;
+        for (size_t k = 0; k < n; k++) from[k] = low, to[k] = high;
+        for (int h = 0; l >= 0 && h <= OT__RATE_HALVINGS; h++) {              /* the last time with what was found */
+            for (size_t k = 0; k < n; k++) f->knobs[k * 2 * L + (size_t)l] = (float)(0.5 * (from[k] + to[k]));
+            OT_TRY_TO(done, st, rates_at(f, i, images, room, stage));
+            for (size_t k = 0; k < n && h < OT__RATE_HALVINGS; k++) *((room[k] > rate[l]) != rising ? &from[k] : &to[k]) = 0.5 * (from[k] + to[k]);
         }
-        for (size_t k = 0; k < n; k++) lo[k] = low, hi[k] = high;
-        for (int h = 0; h <= OT__RATE_HALVINGS; h++) {              /* the last run is with the middle of what is left */
-            for (size_t k = 0; k < n; k++) f->knobs[k * 2 * L + (size_t)l] = (float)(0.5 * (lo[k] + hi[k]));
-            OT_TRY_TO(done, st, rates_at(f, i, images, taps, at));
-            for (size_t k = 0; k < n && h < OT__RATE_HALVINGS; k++) *((at[k] > rate[l]) != p->once ? &lo[k] : &hi[k]) = 0.5 * (lo[k] + hi[k]);
-        }
+        if (l < 0) OT_TRY_TO(done, st, step_forward(f, i, images, f->d_knobs, 0, 0));
     }
 done:
-    ot_free(taps);
-    ot_free(at);
+    ot_free(stage);
+    ot_free(room);
     return st;
+}
+
+/* A power of two that brings numbers up to `top` into the middle of half precision's range; 1 where they are there already. */
+static float scale_for(float top)
+{
+    int e;
+    if (!(top > 0) || !isfinite(top)) return 1;
+    frexpf(top, &e);
+    return e > 11 ? ldexpf(1, 11 - e) : e < -3 ? ldexpf(1, -3 - e) : 1;
 }
 
 /* Runs the ideal network in float, tensor by tensor. */

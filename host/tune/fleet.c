@@ -118,7 +118,7 @@ static ot_status match_rates(ot_fleet *f, const ot_tuning *t, float *gain, float
     const size_t L = (size_t)f->plan->relus;
     OT_TRY(ot_fleet_set_knobs(f, NULL, NULL));
     if (f->many) {
-        OT_TRY(ot__fleet_many_match_rates(f, t->train, t->index[MATCH], (int)t->n[MATCH], t->rate, OT__RATE_LOW, OT__RATE_HIGH));
+        OT_TRY(ot__fleet_many_match_rates(f, t->train, t->index[MATCH], (int)t->n[MATCH], t->rate, OT__RATE_LOW, OT__RATE_HIGH, f->plan->once));
         for (int k = 0; k < f->n; k++) cost[k].images_forward += t->n[MATCH];
         knobs_out(f, gain, offset);
         return OT_OK;

@@ -268,6 +268,55 @@ TEST currents_too_large_for_halves_are_run_again_in_float(void)
     PASS();
 }
 
+/* --- rates matched on all chips at once: what halving gives a chip in a plan of its own --- */
+
+typedef struct halving { double low, high, want; } halving;
+
+TEST matched_rates_are_those_of_a_plan_each(const char *backend)
+{
+    static const double want[L] = {0.2, 0.1, 0.3, 0.15, 0.25};
+    const uint32_t  index[TILE] = {4, 0, 9};
+    ot_network     *net = network(OT_CODING_RATE);
+    ot_data        *data = pictures(net, 2 * IMAGES, 1);
+    ot_plan_options opt = {.tile = TILE, .chips = 2};
+    ot_variation    var = OT_VARIATION_INIT;
+    ot_backend     *be;
+    ot_fleet       *f, *one;
+    OK(ot_backend_open(&be, backend, NULL));
+    OK(ot_fleet_open(&f, be, net, &steep, &var, &opt));
+    OK(ot_fleet_draw(f, numbers, 2));
+    OK(ot__fleet_many_match_rates(f, data, index, TILE, want, 0.0625, 8, 0));
+    opt.chips = 1;
+    OK(ot_fleet_open(&one, be, net, &steep, &var, &opt));
+    for (int k = 0; k < 2; k++) {
+        float rates[TILE * L], counts[TILE * CLASSES], gain[L];
+        int   near = 0;
+        OK(ot_fleet_draw(one, &numbers[k], 1));
+        for (int l = 0; l < L; l++) gain[l] = knob_of(net, l, 1);
+        for (int l = 0; l < L; l++) {
+            halving h = {0.0625, 8, want[l]};
+            for (int i = 0; i < 20; i++) {
+                double mean = 0;
+                gain[l] = (float)(0.5 * (h.low + h.high));
+                OK(ot_fleet_set_knobs(one, gain, NULL));
+                OK(ot_fleet_forward(one, data, index, TILE, counts, rates));
+                for (int j = 0; j < TILE; j++) mean += (double)rates[j * L + l] / TILE;
+                *(mean > h.want ? &h.low : &h.high) = 0.5 * (h.low + h.high);
+                near += i == 19 && fabs(mean - h.want) < 0.05;
+            }
+            gain[l] = (float)(0.5 * (h.low + h.high));
+        }
+        ASSERT_MEM_EQ(gain, f->knobs + k * 2 * L, sizeof gain);
+        ASSERT(near >= L - 1);                              /* five output neurons have few rates */
+    }
+    ot_fleet_free(one);
+    ot_fleet_free(f);
+    ot_backend_close(be);
+    ot_data_free(data);
+    ot_network_free(net);
+    PASS();
+}
+
 /* --- memory --- */
 
 TEST memory_planned_is_memory_taken(const char *backend)
@@ -441,6 +490,7 @@ SUITE(test_neurons)
         RUN_TESTp(bad_pictures_are_refused_where_they_are_asked_for, bytes);
     }
     RUN_TEST(currents_too_large_for_halves_are_run_again_in_float);
+    RUN_TESTp(matched_rates_are_those_of_a_plan_each, "cuda");
     RUN_TESTp(memory_planned_is_memory_taken, "cuda");
     greatest_set_test_suffix("fp16");
     RUN_TESTp(memory_planned_is_memory_taken, "cuda:fp16");
