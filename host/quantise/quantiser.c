@@ -53,7 +53,7 @@ static void straight_through(float *restrict slope, const float *restrict w, siz
         for (size_t i = 0; i < n; i++) slope[i] = fabs((double)w[i]) <= edge ? 1.0f : 0.0f;
 }
 
-static void noise(float *restrict value, float *restrict slope, const float *restrict normal, size_t n, const ot__weight_way *way)
+void ot__noise_add(float *restrict value, float *restrict slope, const float *restrict normal, size_t n, const ot__weight_way *way)
 {
     const float within = (float)way->within, between = (float)way->between, most = (float)way->w_max;
     if (way->model == OT_NOISE_FIXED)
@@ -82,7 +82,7 @@ static void go(float *out, float *slope, const float *w, size_t first, size_t n,
         if (way->within > 0) ot__noise_normals(normal, first, n, way->seed, way->layer, way->sample, way->purpose);
         else
             for (size_t i = 0; i < n; i++) normal[i] = 0;
-        noise(value, slope, normal, n, way);
+        ot__noise_add(value, slope, normal, n, way);
     }
     for (size_t i = 0; i < n; i++) out[i] = value[i];
 }

@@ -62,9 +62,15 @@ static void ltm_column(double *mean, float *room, size_t cells, const ot_self_tu
     for (size_t j = 0; j < cells; j++) mean[j] /= st->ltm_columns;
 }
 
+void ot__ltm_subtract(float *w, const ot_layer *l, const double *mean, double share)
+{
+    const size_t n = ot_layer_weights(l), fan_in = n / (size_t)l->c, rows = (size_t)(l->c / l->groups);
+    for (size_t i = 0; i < n; i++) w[i] = (float)((double)w[i] - share * mean[i / fan_in / rows * fan_in + i % fan_in]);
+}
+
 ot_status ot__self_tune_layer(float *w, const ot_layer *l, const ot_self_tuning *st, const ot__weight_way *way, double estimate)
 {
-    const size_t n = ot_layer_weights(l), fan_in = n / (size_t)l->c, groups = (size_t)l->groups, rows = (size_t)l->c / groups, cells = groups * fan_in;
+    const size_t n = ot_layer_weights(l), cells = n / (size_t)l->c * (size_t)l->groups;
     if (!st->ltm_columns) {
         const float gain = (float)ot_self_tuning_gain(st, estimate);
         for (size_t i = 0; i < n; i++) w[i] *= gain;
@@ -76,7 +82,7 @@ ot_status ot__self_tune_layer(float *w, const ot_layer *l, const ot_self_tuning 
     ot_status status = OT_OK;
     if (!mean || !room) OT_FAIL_TO(done, status, OT_E_NOMEM, "the tuning module of layer '%s': no memory for %zu cells", l->name, cells);
     ltm_column(mean, room, cells, st, way, way->w_max);
-    for (size_t i = 0; i < n; i++) w[i] = (float)((double)w[i] - share * mean[i / fan_in / rows * fan_in + i % fan_in]);
+    ot__ltm_subtract(w, l, mean, share);
 done:
     ot_free(room);
     ot_free(mean);
