@@ -35,13 +35,14 @@ double ot__weight_most(const float *w, size_t n, int bits, double scale)
     return bits ? (float)(ot_quantise_code((double)most, scale, bits) * scale) : (double)most;
 }
 
+/* Adding and taking away 3 * 2^51 rounds to whole numbers, half to even, as rint does, which is a call where SSE4.1 is not asked for. */
 static void quantise(float *restrict out, const float *restrict w, size_t n, double scale, double codes)
 {
     for (size_t i = 0; i < n; i++) {
-        double q = rint((double)w[i] / scale);
+        double q = (double)w[i] / scale;
         q = q > codes ? codes : q;
         q = q < -codes ? -codes : q;
-        out[i] = (float)(q * scale);
+        out[i] = (float)(((q + 0x1.8p52) - 0x1.8p52) * scale);
     }
 }
 
