@@ -188,7 +188,7 @@ static void close_layer(layer_case *c)
 
 TEST weights_and_gradients_are_the_golden_ones(ot_noise_model model, ot_ste ste)
 {
-    static const char *const stes[] = {"identity", "clipped_round", "clipped"};
+    static const char *const stes[] = {"clipped_round", "identity", "clipped"};
     layer_case c;
     ot_array y = {0}, grad = {0};
     char name[64];

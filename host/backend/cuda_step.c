@@ -158,6 +158,7 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
     int       train = opt->use == OT_PLAN_TRAIN, chips = opt->chips > 1 ? opt->chips : 1;
     if (train && c->type == OTK_F16) OT_FAIL(OT_E_UNSUPPORTED, "training weights in half precision is not supported, want backend 'cuda' or 'cuda:tf32'");
     if (step->kind == OT_STEP_SPIKE) OT_FAIL(OT_E_UNSUPPORTED, "layer '%s': spiking layers are not supported by backend 'cuda', want 'cpu' or 'ref'", step->layer->name);
+    if (step->relu && step->relu->codes) OT_FAIL(OT_E_UNSUPPORTED, "layer '%s': quantised activations are not supported by backend 'cuda', want 'cpu' or 'ref'", step->relu->name);
     ot__cuda_op *op = ot_alloc(1, sizeof *op);
     if (!op) OT_NOMEM(step->layer->name, sizeof *op);
     op->step = *step;

@@ -12,6 +12,8 @@
  * padded), so that results do not depend on how many images are asked for at once (DESIGN 4.8).  Knobs: L gains and L
  * offsets, one pair a ReLU layer, T-ReLU(x) = min(clip, max(0, (x - b) a)).
  *
+ * A ReLU layer of few codes (network.h) gives them at once; means and logits are of what follows from them.
+ *
  * Spiking networks (docs/spiking.md) run layer by layer over all T time steps.  Here, as in network.h, the gain of a spiking layer is
  * its threshold and its offset is 0 (and its derivative 0); logits are spike counts; the mean of a layer's output is its mean firing
  * rate, spikes a neuron and step.  Since 0.1. */
@@ -20,6 +22,7 @@
 
 #include "ohmtrim/chip.h"
 #include "ohmtrim/data.h"
+#include "ohmtrim/quantise.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -68,6 +71,7 @@ typedef struct ot_plan_options {
     ot_conv_choice conv;
     double         label_smoothing;   /* TRAIN, 0..1: share of the target spread evenly over all classes */
     int            chips;             /* 0: one; more are for ot_fleet (fleet.h) */
+    ot_ste         relu_ste;          /* TUNE, TRAIN: derivative of quantised ReLU outputs (network.h, codes) */
     int            input_gradient;    /* TUNE: memory for derivatives to the images too (ot_plan_input_gradient) */
     /* spiking networks */
     ot_surrogate   surrogate;

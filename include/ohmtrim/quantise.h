@@ -42,9 +42,9 @@ ot_status ot_quantise_scale(double *scale, double *mse, const double *x, size_t 
 /* Every crossbar layer's weights become code * scale; scale (crossbars, may be NULL) gets the layers' scales. */
 ot_status ot_quantise_weights(ot_network *net, int bits, double *scale);
 
-/* What stands for the derivative of a quantiser: 1 everywhere (eq. 4); 0 beyond the last code, where the code does not follow, that is
- * |x| > (n + 1/2) D (as PyTorch's fake quantiser); or 0 beyond n D. */
-typedef enum ot_ste { OT_STE_IDENTITY, OT_STE_CLIPPED, OT_STE_INSIDE, OT_STES } ot_ste;
+/* What stands for the derivative of a quantiser: 1, and 0 beyond the last code, where the code does not follow, that is |x| > (n + 1/2) D
+ * (as PyTorch's fake quantiser); 1 everywhere (eq. 4); or 0 beyond n D. */
+typedef enum ot_ste { OT_STE_CLIPPED, OT_STE_IDENTITY, OT_STE_INSIDE, OT_STES } ot_ste;
 
 typedef enum ot_noise_model { OT_NOISE_PROPORTIONAL, OT_NOISE_FIXED, OT_NOISE_MODELS } ot_noise_model;
 typedef struct ot_noise {
