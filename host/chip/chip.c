@@ -86,6 +86,16 @@ ot_status ot_chip_draw(ot_chip **out, const ot_network *net, const ot_device *de
     return OT_OK;
 }
 
+ot_status ot__chip_redesign(ot_chip *chip)
+{
+    for (int k = 0; k < chip->n_crossbars; k++) {
+        crossbar *c = &chip->crossbars[k];
+        OT_TRY(quantise(c, ot_network_crossbar(chip->net, k), chip->var.bits));
+        if (!(c->scale > 0.0)) memset(c->w, 0, c->n * sizeof *c->w), memset(c->q, 0, c->n * sizeof *c->q);
+    }
+    return OT_OK;
+}
+
 /* Whether a word of the groups of four that hold the weight's cells says "stuck".  The weights without are the fast loop's. */
 static int may_be_stuck(ot_draw_key key, ot_faults faults, int bits, uint64_t w)
 {

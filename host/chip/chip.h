@@ -6,5 +6,7 @@
 
 /* Signed magnitudes of crossbar layer k, (weights), the design's: in steps of ot_chip_scale / (2^bits - 1). */
 const int32_t *ot__chip_magnitudes(const ot_chip *chip, int k);
+/* What the network's weights are now becomes the design; the weights drawn last stay until the next ot_chip_redraw. */
+ot_status ot__chip_redesign(ot_chip *chip);
 
 #endif

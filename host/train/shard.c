@@ -16,6 +16,7 @@ ot_status ot__shard_open(void *trainer, int job)
     opt.use = OT_PLAN_TRAIN;
     opt.tile = t->tile;
     opt.label_smoothing = t->opt->label_smoothing;
+    opt.relu_ste = t->opt->robust.activation_ste;
     OT_TRY(ot_plan_open(&s->plan, s->backend, t->net, &opt));
     if (t->test) {
         opt = (ot_plan_options)OT_PLAN_OPTIONS_INIT;
@@ -61,7 +62,7 @@ ot_status ot__shard_step(void *trainer, int job)
                               ot__augment_choose(t->opt, index[i], (uint32_t)t->epoch), t->black);
         s->labels[i] = d->labels[index[i]];
     }
-    OT_TRY(ot_plan_set_parameters(s->plan, t->parameters));
+    OT_TRY(ot_plan_set_parameters(s->plan, ot__robust_parameters(t)));
     return ot_plan_train(s->plan, s->images, s->labels, t->tile, s->grad, s->statistics, &s->loss, &s->correct);
 }
 

@@ -122,6 +122,11 @@ ot_status ot_plan_input_gradient(ot_plan *plan, const float *images, int n, ot_l
 typedef ot_status (*ot_moment_fn)(void *user, int relu, double mean, double sd, float *gain, float *offset);
 ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, ot_moment_fn fn, void *user);
 
+/* Forward of n <= tile images, floats as the network wants them (n, c, h, w), in which fn sees the output of each T-ReLU, n images' worth in
+ * (n, c, h, w) order; valid during the call.  Plans of any use, of one chip. */
+typedef ot_status (*ot_activation_fn)(void *user, int relu, const float *values, size_t n_values);
+ot_status ot_plan_activations(ot_plan *plan, const float *images, int n, ot_activation_fn fn, void *user);
+
 /* Training (TRAIN plans): parameters as the flat vector of network.h; batch norm uses the minibatch's own statistics.
  * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile.
  * grad: d(mean loss)/d(parameters); batch_statistics: as ot_network_get_statistics, of this minibatch (variance unbiased). */
