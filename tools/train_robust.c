@@ -1,6 +1,7 @@
 /* train_robust.c - options of `ohmtrim train` for networks that will be quantised and vary. */
 #include "train_robust.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { WEIGHT_BITS = 0x2000, ACTIVATION_BITS, QUANTISE_AFTER, POST_TRAINING, RESCALE, RANGE, WEIGHT_STE, ACTIVATION_STE, NOISE, SAMPLES };
@@ -21,20 +22,32 @@ static const struct argp_option options[] = {
     {0},
 };
 
+/* A number of 0..1 at *p, which moves behind it; 0 if there is none. */
+static int take_sd(double *out, const char **p)
+{
+    char *end;
+    *out = strtod(*p, &end);
+    int good = end != *p && *out >= 0 && *out <= 1;
+    *p = end;
+    return good;
+}
+
 static void parse_noise(train_robust_args *a, const char *text, struct argp_state *state)
 {
     ot_noise *n = &a->opt.noise;
-    size_t word = strcspn(text, ":");
-    int used = 0;
     a->device = !strcmp(text, "device");
     if (a->device) return;
-    n->model = !strncmp(text, "fixed", word) ? OT_NOISE_FIXED : OT_NOISE_PROPORTIONAL;
-    n->between = 0;
-    if ((strncmp(text, "fixed", word) && strncmp(text, "proportional", word)) || text[word] != ':' || sscanf(text + word, ":%lf%n", &n->within, &used) != 1 ||
-        (text[word + (size_t)used] && (sscanf(text + word + used, ",%lf%n", &n->between, &used) != 1 || strchr(strchr(text, ',') + used, ','))))
-        argp_error(state, "--noise = '%s', want proportional:SW, fixed:SW (SW,SB: within and between chips) or device", text);
-    if (!(n->within >= 0 && n->within <= 1 && n->between >= 0 && n->between <= 1))
-        argp_error(state, "--noise = '%s', want standard deviations of 0..1", text);
+    for (int m = 0; m < OT_NOISE_MODELS; m++) {
+        size_t length = strlen(ot_noise_model_name((ot_noise_model)m));
+        if (strncmp(text, ot_noise_model_name((ot_noise_model)m), length) || text[length] != ':') continue;
+        const char *p = text + length + 1;
+        n->model = (ot_noise_model)m;
+        n->between = 0;
+        if (!take_sd(&n->within, &p)) break;
+        if (*p == ',' && (p++, !take_sd(&n->between, &p))) break;
+        if (!*p) return;
+    }
+    argp_error(state, "--noise = '%s', want proportional:SW or fixed:SW (SW,SB: within and between chips, 0..1) or device", text);
 }
 
 static int word_of(struct argp_state *state, const char *option, const char *text, const char *const *words, int n)
