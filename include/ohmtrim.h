@@ -14,6 +14,7 @@
 #include "ohmtrim/quantise.h"
 #include "ohmtrim/plan.h"
 #include "ohmtrim/fleet.h"
+#include "ohmtrim/noise.h"
 #include "ohmtrim/train.h"
 #include "ohmtrim/test.h"
 #include "ohmtrim/predictor.h"

@@ -1,7 +1,7 @@
 /* train_robust.c - options of `ohmtrim train` for networks that will be quantised and vary. */
 #include "train_robust.h"
+#include "eval_noise.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { WEIGHT_BITS = 0x2000, ACTIVATION_BITS, QUANTISE_AFTER, POST_TRAINING, RESCALE, RANGE, WEIGHT_STE, ACTIVATION_STE, NOISE, SAMPLES };
@@ -21,34 +21,6 @@ static const struct argp_option options[] = {
     {"samples", SAMPLES, "N", 0, "samples of noise a step, whose gradients are averaged (1)", 0},
     {0},
 };
-
-/* A number of 0..1 at *p, which moves behind it; 0 if there is none. */
-static int take_sd(double *out, const char **p)
-{
-    char *end;
-    *out = strtod(*p, &end);
-    int good = end != *p && *out >= 0 && *out <= 1;
-    *p = end;
-    return good;
-}
-
-static void parse_noise(train_robust_args *a, const char *text, struct argp_state *state)
-{
-    ot_noise *n = &a->opt.noise;
-    a->device = !strcmp(text, "device");
-    if (a->device) return;
-    for (int m = 0; m < OT_NOISE_MODELS; m++) {
-        size_t length = strlen(ot_noise_model_name((ot_noise_model)m));
-        if (strncmp(text, ot_noise_model_name((ot_noise_model)m), length) || text[length] != ':') continue;
-        const char *p = text + length + 1;
-        n->model = (ot_noise_model)m;
-        n->between = 0;
-        if (!take_sd(&n->within, &p)) break;
-        if (*p == ',' && (p++, !take_sd(&n->between, &p))) break;
-        if (!*p) return;
-    }
-    argp_error(state, "--noise = '%s', want proportional:SW or fixed:SW (SW,SB: within and between chips, 0..1) or device", text);
-}
 
 static int word_of(struct argp_state *state, const char *option, const char *text, const char *const *words, int n)
 {
@@ -71,7 +43,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case RANGE: a->opt.range = (ot_range)word_of(state, "range", arg, ranges, 3); return 0;
     case WEIGHT_STE: a->opt.weight_ste = (ot_ste)word_of(state, "weight-ste", arg, stes, OT_STES); return 0;
     case ACTIVATION_STE: a->opt.activation_ste = (ot_ste)word_of(state, "activation-ste", arg, stes, OT_STES); return 0;
-    case NOISE: parse_noise(a, arg, state); return 0;
+    case NOISE:
+        a->device = !strcmp(arg, "device");
+        if (!a->device && !cli_parse_noise(&a->opt.noise, arg))
+            argp_error(state, "--noise = '%s', want proportional:SW or fixed:SW (SW,SB: within and between chips, 0..1) or device", arg);
+        return 0;
     case SAMPLES: a->opt.samples = (int)cli_int(state, "samples", arg, 1, 1000); return 0;
     case ARGP_KEY_END:
         if ((a->post_training || a->opt.quantise_after || a->opt.rescale_epochs) && !a->opt.weight_bits && !a->opt.activation_bits)
