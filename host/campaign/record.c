@@ -68,6 +68,7 @@ static ot_status compare_spec(campaign *c)
         OT_TRY(stored(&was, c->store, k->name));
         ot__spec_value(value, c->spec, k);
         if (!was && !strncmp(k->name, "stuck_", 6) && !strcmp(value, "0")) continue;      /* stored before there were stuck cells */
+        if (!was && !strcmp(k->name, "tune.gtm_cells")) continue;                           /* before there was self-tuning */
         if (k->role == SPEC_CHOICE) {
             int64_t evaluated = 0;                                                          /* another one as long as nothing stands on the old one */
             if (strcmp(was ? was : "random", value)) OT_TRY(ot__store_int(&evaluated, c->store, 0, "SELECT count(*) FROM chip WHERE role = 'evaluate'", ""));

@@ -98,7 +98,10 @@ ot_status ot__fleet_many_draw(ot_fleet *f)
     ot_cell_map   *maps = ot_alloc((size_t)f->n, sizeof *maps);
     ot_status      st = OT_OK;
     if (!maps) OT_NOMEM("fleet", (size_t)f->n * sizeof *maps);
-    for (int k = 0; k < f->n; k++) ot__cell_map_make(&maps[k], &f->dev, ot_fleet_delta_sys(f, k), ot__sigma_rand(&f->var));
+    for (int k = 0; k < f->n; k++) {
+        ot__cell_map_make(&maps[k], &f->dev, ot_fleet_delta_sys(f, k), ot__sigma_rand(&f->var));
+        if (f->gains[k] < 1.0 || f->gains[k] > 1.0) ot__cell_map_scale(&maps[k], f->gains[k]);
+    }
     OT_TRY_TO(done, st, f->many->write(CTX, f->d_maps, maps, (size_t)f->n * sizeof *maps));
     OT_TRY_TO(done, st, f->many->write(CTX, f->d_numbers, f->numbers, (size_t)f->n * sizeof *f->numbers));
     for (int i = 0; i < p->n_steps; i++)

@@ -23,6 +23,9 @@ ot_mender ot__mender_of(ot_tuner t);
 /* Casebook and signature are there and fit, or a sentence; so for a stimulus. */
 ot_status ot__tuning_may(const ot_tuning *t, ot_tuner tuner, const ot_casebook *cb, const float *signature);
 
+/* All chips of the fleet corrected by their own columns of so many cells; knobs untuned. */
+ot_status ot__tuning_self_fleet(ot_fleet *f, int cells);
+
 /* Matching's rule for one layer (closed_form.c): knobs from the ideal's and the chip's mean and spread. */
 void ot__match(double mean0, double sd0, double mean, double sd, float *gain, float *offset, ot_tune_cost *cost);
 
