@@ -242,6 +242,55 @@ TEST training_goes_back_through_codes(const char *backend)
     PASS();
 }
 
+/* ---- chips ---- */
+
+static const ot_device steep = {.name = "steep", .g = {1e-4, 1e-6}, .n_poly = {3, 2}, .poly = {{1, 0.9, 0.2}, {1, -0.8}}, .domain = 0.15, .g_min = 1e-9, .g_max = 1e-2,
+                                .s = {6, -5.3}, .valid_min = -0.15};
+
+/* Chips of a fleet answer as each does alone on ref, and are tuned alike: two Adam steps through the estimator. */
+TEST fleets_are_quantised_too(const char *backend)
+{
+    enum { CHIPS = 3, IMAGES = 16 };
+    ot_network *net = quantised(23, 31);
+    ot_data *d = net_data(net, 8, IMAGES, 0);
+    const int L = ot_network_relus(net);
+    const uint32_t numbers[CHIPS] = {4, 0, 7};
+    const ot_variation var = {.sigma = 0.03, .sys_share = 0.5, .bits = 8, .seed = 1};
+    float logits[2][CHIPS * IMAGES * CLASSES], gain[2][CHIPS * 16], offset[2][CHIPS * 16];
+    ot_tune_cost cost[CHIPS];
+    ot_tune_options how = ot_tune_defaults();
+    how.minibatch = IMAGES, how.steps = 2, how.images = IMAGES, how.polish_images = IMAGES;
+    for (int k = 0; k < 2; k++) {
+        ot_backend *be;
+        ot_fleet *fleet;
+        ot_plan *plan;
+        ot_tuning *tuning;
+        ot_plan_options opt = {.use = OT_PLAN_TUNE, .tile = IMAGES};
+        OK(ot_backend_open(&be, k ? backend : "ref", NULL));
+        OK(ot_plan_open(&plan, be, net, &opt));
+        OK(ot_tuning_open(&tuning, plan, d, &how));
+        opt.chips = CHIPS;
+        OK(ot_fleet_open(&fleet, be, net, &steep, &var, &opt));
+        OK(ot_fleet_draw(fleet, numbers, CHIPS));
+        check_poison(logits[k], CHIPS * IMAGES * CLASSES);
+        OK(ot_fleet_forward(fleet, d, NULL, IMAGES, logits[k], NULL));
+        OK(ot_tuning_run_fleet(tuning, OT_TUNER_EXHAUSTIVE, fleet, NULL, NULL, gain[k], offset[k], NULL, cost));
+        ASSERT_EQ(2, cost[0].steps);
+        ot_fleet_free(fleet);
+        ot_tuning_free(tuning);
+        ot_plan_free(plan);
+        ot_backend_close(be);
+    }
+    ASSERT(images_apart(logits[0], logits[1], CHIPS * IMAGES, CLASSES, 2e-5 * check_max_f32(logits[0], CHIPS * IMAGES * CLASSES)) <= 4);
+    /* Adam's first steps are lr times a sign, nearly: a gradient near 0 may turn, one knob or two */
+    int turned = 0;
+    for (int i = 0; i < CHIPS * L; i++) turned += fabs((double)gain[0][i] - (double)gain[1][i]) > 1e-4, turned += fabs((double)offset[0][i] - (double)offset[1][i]) > 1e-4;
+    ASSERT(turned <= 2);
+    ot_data_free(d);
+    ot_network_free(net);
+    PASS();
+}
+
 /* ---- networks and files ---- */
 
 TEST copies_and_files_keep_codes(void)
@@ -395,6 +444,7 @@ SUITE(test_quantised)
         RUN_TESTp(gradients_to_activations_are_the_golden_ones, be, 1);
         for (int s = 0; s < OT_STES; s++) RUN_TESTp(knob_gradients_pass_where_the_estimator_says, be, (ot_ste)s);
         RUN_TESTp(training_goes_back_through_codes, be);
+        RUN_TESTp(fleets_are_quantised_too, be);
     }
     RUN_TEST(copies_and_files_keep_codes);
     RUN_TEST(files_of_others_are_read);

@@ -332,7 +332,7 @@ static int mask_step(ot_fleet *f, int i, int t)
 {
     const ot_plan *p = f->plan;
     const int      made = p->tensors[t].producer;
-    if (made < 0 || !p->steps[made].relu || p->steps[made].res >= 0 || p->steps[made].kind == OT_STEP_ADD || !f->many->masks(p->be->ctx, p->ops[i])) return -1;
+    if (made < 0 || !p->steps[made].relu || p->steps[made].relu->codes || p->steps[made].res >= 0 || p->steps[made].kind == OT_STEP_ADD || !f->many->masks(p->be->ctx, p->ops[i])) return -1;
     for (int k = 0; k < i; k++)
         if (p->steps[k].src == t || p->steps[k].res == t) return -1;
     return made;
