@@ -99,24 +99,21 @@ ot_status ot_noise_measure(ot_noise_chip *out, const ot_network *net, const char
     return OT_OK;
 }
 
+/* In counts, so that equal ones have no spread. */
 void ot_noise_summarise(ot_noise_summary *out, const ot_noise_chip *chip, int n, int64_t images)
 {
-    double sum = 0, squares = 0, errors = 0;
-    *out = (ot_noise_summary){.least = INFINITY, .most = -INFINITY};
+    const double all = (double)images;
+    double       sum = 0, squares = 0, errors = 0;
+    int64_t      least = INT64_MAX, most = INT64_MIN;
     for (int k = 0; k < n; k++) {
-        double a = (double)chip[k].correct / (double)images, e = chip[k].estimate - chip[k].between;
-        sum += a;
+        const double e = chip[k].estimate - chip[k].between;
+        sum += (double)chip[k].correct;
         errors += e * e;
-        out->least = a < out->least ? a : out->least;
-        out->most = a > out->most ? a : out->most;
+        least = chip[k].correct < least ? chip[k].correct : least;
+        most = chip[k].correct > most ? chip[k].correct : most;
     }
-    out->mean = sum / n;
-    for (int k = 0; k < n; k++) {
-        double d = (double)chip[k].correct / (double)images - out->mean;
-        squares += d * d;
-    }
-    out->sd = n > 1 ? sqrt(squares / (n - 1)) : NAN;
+    for (int k = 0; k < n; k++) squares += ((double)chip[k].correct - sum / n) * ((double)chip[k].correct - sum / n);
+    *out = (ot_noise_summary){.mean = sum / n / all, .sd = n > 1 ? sqrt(squares / (n - 1)) / all : NAN, .least = (double)least / all, .most = (double)most / all, .error = sqrt(errors / n)};
     out->low = out->mean - 1.96 * out->sd / sqrt(n);
     out->high = out->mean + 1.96 * out->sd / sqrt(n);
-    out->error = sqrt(errors / n);
 }
