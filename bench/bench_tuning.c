@@ -82,8 +82,8 @@ static void lab_open(lab *b, const setting *s)
     tune.steps = 50;
     must(ot_tuning_open(&b->tuning, b->plan, b->train, &tune));
     must(ot_chip_draw(&b->chip, b->net, &dev, &var, 0));
-    b->gain = ot_alloc((size_t)ot_network_relus(b->net), sizeof *b->gain);
-    b->offset = ot_alloc((size_t)ot_network_relus(b->net), sizeof *b->offset);
+    b->gain = ot_alloc((size_t)ot_network_knobs(b->net), sizeof *b->gain);
+    b->offset = ot_alloc((size_t)ot_network_knobs(b->net), sizeof *b->offset);
     if (!b->gain || !b->offset) exit(4);
     printf("{\"bench\":\"tuning\",\"net\":\"%s\",\"data\":\"%s\",\"device\":\"%s\",\"sigma\":%g,\"backend\":\"%s\",\"test_images\":%d,"
            "\"train_images\":%d,\"ideal\":%.5f}\n", s->net, s->data, s->device, s->sigma, ot_backend_name(b->be), b->test->n, b->train->n,
@@ -130,7 +130,7 @@ static void print(const tally *t)
 /* One run of Adam, tested at each number of steps. */
 static void trajectory(lab *b, const setting *s, double lr, int images, tally *tallies)
 {
-    int          relus = ot_network_relus(b->net), done = 0;
+    int          relus = ot_network_knobs(b->net), done = 0;
     ot__adam    *adam;
     ot__images   stream;
     ot_tune_cost cost = {0};
@@ -176,7 +176,7 @@ static void sweep(lab *b, const setting *s)
                 for (int c = 0; c < s->chips; c++) {
                     ot_tune_cost cost;
                     load(b, s->first + c);
-                    for (int l = 0; l < ot_network_relus(b->net); l++) b->gain[l] = 1, b->offset[l] = 0;
+                    for (int l = 0; l < ot_network_knobs(b->net); l++) b->gain[l] = 1, b->offset[l] = 0;
                     if (s->starts[st] > 0)
                         must(ot_tuning_run(b->tuning, OT_TUNER_CLOSED_FORM, b->plan, NULL, NULL, b->gain, b->offset, NULL, &cost));
                     trajectory(b, s, s->lr[r], (int)s->images[i], tallies);

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     int64_t before = 0, closed = 0, after = 0;
     opt.use = OT_PLAN_TUNE;
     ot_status st = ot_network_open(&net, argc > 1 ? argv[1] : "models/mobilenet-s.onnx");
-    if (st == OT_OK && ot_network_relus(net) > MAX_RELUS) return 3;
+    if (st == OT_OK && ot_network_knobs(net) > MAX_RELUS) return 3;
     if (st == OT_OK) st = ot_data_open(&test, "fashion-mnist", OT_SPLIT_TEST, 2000);
     if (st == OT_OK) st = ot_data_open(&train, "fashion-mnist", OT_SPLIT_TRAIN, 5000);
     if (st == OT_OK) st = ot_device_open(&dev, "r1");

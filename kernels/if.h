@@ -2,7 +2,7 @@
  *
  *     m' = leak m + I - (fired ? loss : 0)         loss = the threshold, or u_rst
  *     m' = (fired ? 0 : leak m) + I                reset to zero
- *     fires where m' > threshold, strictly
+ *     fires where m' > threshold, strictly; a loss of infinity: never again
  *
  * Backward, from the last step to the first, with k = dL/dS surrogate(m - threshold):
  *

@@ -23,6 +23,7 @@ static const struct {
     {"snn-vgg9", "spiking VGG-9 of paper 002: 7 convolutions, 2 dense layers, average pooling of spikes, 25 steps", 8, ot__build_snn_vgg9},
     {"snn-vgg9-max", "the same with max-pooling, so that every crossbar sees spikes alone", 8, ot__build_snn_vgg9_max},
     {"snn-s", "small spiking network: five strided convolutions with batch norm, one dense layer, 6 steps", 4, ot__build_snn_s},
+    {"snn-xs", "smaller: three strided convolutions, one dense layer, 8 steps", 4, ot__build_snn_xs},
 };
 enum { N_MODELS = sizeof models / sizeof *models };
 

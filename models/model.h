@@ -50,5 +50,6 @@ void ot__build_vgg16(ot_model *m);
 void ot__build_snn_vgg9(ot_model *m);
 void ot__build_snn_vgg9_max(ot_model *m);
 void ot__build_snn_s(ot_model *m);
+void ot__build_snn_xs(ot_model *m);
 
 #endif

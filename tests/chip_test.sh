@@ -89,7 +89,7 @@ bad 'knobs that are not there' 3 'none.json' "$net" 1 --onnx x.onnx --knobs none
 knobs() { local n=$1 w=$2; echo "$3" >bad.json; bad "$n" 3 "$w" "$net" 1 --onnx x.onnx --knobs bad.json; }
 knobs 'knobs that are no JSON' 'bad.json: not a JSON object (byte' '{"gain":[1,'
 knobs 'knobs without offsets' "bad.json: no array 'offset'" '{"gain":[1,1,1,1,1,1]}'
-knobs 'knobs of another network' "bad.json: 2 numbers in 'gain', the network has 6 ReLU layers" '{"gain":[1,1],"offset":[0,0]}'
+knobs 'knobs of another network' "bad.json: 2 numbers in 'gain', the network has 6 layers with knobs" '{"gain":[1,1],"offset":[0,0]}'
 knobs 'a knob that is text' 'bad.json: gain[1] is not a number' '{"gain":[1,"1",1,1,1,1],"offset":[0,0,0,0,0,0]}'
 knobs 'a gain of 0' 'bad.json: gain[2] = 0, want a finite number of at least 1/64' '{"gain":[1,1,0,1,1,1],"offset":[0,0,0,0,0,0]}'
 knobs 'an infinite offset' 'bad.json: offset[5] = inf' '{"gain":[1,1,1,1,1,1],"offset":[0,0,0,0,0,1e999]}'

@@ -175,6 +175,53 @@ TEST moments_by_hand(void)
     PASS();
 }
 
+/* A spiking network's: thresholds follow the spread, gains make it good, offsets are 0. */
+TEST moments_of_spiking_layers_by_hand(void)
+{
+    const double     mean[] = {1, 1, 1, 1}, sd[] = {2, 0, 2, 128};
+    const int32_t    mean_at[] = {0, 1, 2, 3}, sd_at[] = {4, 5, 6, 7};
+    const float      signature[] = {3, 3, 3, 3, 4, 4, 0, 1};
+    ot_moments       m = {.l = 4, .knobs = OT_KNOBS_THRESHOLD, .mean = mean, .sd = sd, .mean_at = mean_at, .sd_at = sd_at};
+    float            gain[4], offset[4];
+    check_poison(gain, 4), check_poison(offset, 4);
+    ASSERT_EQ(1, ot_moments_knobs(&m, signature, gain, offset));
+    CHECK_CLOSE(((const float[]){2, 1, 1, 0.015625F}), gain, 4, 0);
+    CHECK_CLOSE(((const float[]){0, 0, 0, 0}), offset, 4, 0);
+    m.knobs = OT_KNOBS_GAIN;
+    check_poison(gain, 4), check_poison(offset, 4);
+    ASSERT_EQ(0, ot_moments_knobs(&m, signature, gain, offset));
+    CHECK_CLOSE(((const float[]){0.5F, 1, 1, 128}), gain, 4, 0);
+    CHECK_CLOSE(((const float[]){0, 0, 0, 0}), offset, 4, 0);
+    PASS();
+}
+
+TEST ladder_levels(void)
+{
+    const ot_ladder usual = OT_LADDER_INIT, two = {.bits = 1, .low = 0.5, .high = 2};
+    static const struct { float v; int alpha, clamped; } rows[] = {
+        {0.5F, 1, 0}, {0.484F, 1, 0}, {0.483F, 1, 1}, {1.5F, 32, 0}, {1.516F, 32, 0}, {1.517F, 32, 1}, {1, 17, 0}, {1.02F, 17, 0}, {-3, 1, 1},
+        {NAN, 1, 1}, {INFINITY, 32, 1}, {-INFINITY, 1, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int clamped = 0;
+        ASSERT_EQ(rows[i].alpha, ot_ladder_code(&usual, rows[i].v, &clamped));
+        ASSERT_EQ(rows[i].clamped, clamped);
+    }
+    for (int alpha = 1, none = 0; alpha <= 32; alpha++) {
+        ASSERT_IN_RANGE(0.5 + (alpha - 1) / 31.0, (double)ot_ladder_value(&usual, alpha), 1e-7);
+        ASSERT_EQ(alpha, ot_ladder_code(&usual, ot_ladder_value(&usual, alpha), &none));
+        ASSERT_EQ(0, none);
+    }
+    float gain[] = {1, 3, 0.9F, 1.3F, NAN}, same[] = {0.123F, 77};
+    ASSERT_EQ(2, ot_ladder_round(&two, gain, 5));
+    CHECK_CLOSE(((const float[]){0.5F, 2, 0.5F, 2, 0.5F}), gain, 5, 0);
+    ASSERT_EQ(0, ot_ladder_round(&(ot_ladder){0}, same, 2));
+    ASSERT(same[0] == 0.123F && same[1] == 77);
+    ASSERT(ot_ladder_fits(&usual) && ot_ladder_fits(&(ot_ladder){0}) && !ot_ladder_fits(&(ot_ladder){17, 0.5, 1.5}) && !ot_ladder_fits(&(ot_ladder){5, 1.5, 0.5}));
+    ASSERT(!ot_ladder_fits(&(ot_ladder){5, 0, 1}) && !ot_ladder_fits(&(ot_ladder){5, 0.5, NAN}) && !ot_ladder_fits(&(ot_ladder){-1, 0.5, 1}));
+    PASS();
+}
+
 TEST knob_codes(void)
 {
     static const struct { ot_knob which; float v; uint16_t code; int clamped; } rows[] = {
@@ -419,6 +466,8 @@ SUITE(test_floor)
     RUN_TEST(knn_by_hand);
     RUN_TEST(ridge_knobs_by_hand);
     RUN_TEST(moments_by_hand);
+    RUN_TEST(moments_of_spiking_layers_by_hand);
+    RUN_TEST(ladder_levels);
     RUN_TEST(knob_codes);
     RUN_TEST(lengths_of_signatures);
     RUN_TEST(names_go_both_ways);

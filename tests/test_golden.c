@@ -44,7 +44,7 @@ static int open_golden(golden *g, const char *backend, int tile)
     if (st == OT_OK) st = ot_backend_open(&g->be, backend, NULL);
     if (st == OT_OK) st = ot_plan_open(&g->plan, g->be, g->net, &opt);
     if (st != OT_OK) printf("\n%s\n", ot_last_error());
-    return st == OT_OK && ot_plan_relus(g->plan) == L;
+    return st == OT_OK && ot_plan_knobs(g->plan) == L;
 }
 
 /* The set's random knobs, or 1 and 0. */

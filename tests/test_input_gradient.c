@@ -27,7 +27,7 @@ static void set_random_knobs(ot_plan *plan)
 {
     check_rng r = {3};
     float     gain[MOST], offset[MOST];
-    for (int l = 0; l < ot_plan_relus(plan); l++) {
+    for (int l = 0; l < ot_plan_knobs(plan); l++) {
         gain[l] = (float)(0.8 + 0.4 * check_uniform(&r));
         offset[l] = (float)(0.2 * check_normal(&r));
     }

@@ -42,7 +42,7 @@ TEST knob_gradients_agree_with_finite_differences(int branch)
     ot_backend *be;
     ot_plan    *plan;
     OK(open_plan(&be, &plan, "ref", net, OT_PLAN_TUNE, 9));
-    int relus = ot_plan_relus(plan);
+    int relus = ot_plan_knobs(plan);
     ASSERT_EQ(8 + branch, relus);
     random_knobs(&r, gain, offset, relus);
     OK(ot_plan_set_knobs(plan, gain, offset));
@@ -226,7 +226,7 @@ TEST results_do_not_depend_on_what_runs_beside_them(const char *backend)
     uint32_t    index[40];
     size_t      L;
     OK(open_plan(&be, &plan, backend, net, OT_PLAN_FORWARD, 17));
-    L = (size_t)ot_plan_relus(plan);
+    L = (size_t)ot_plan_knobs(plan);
     OK(ot_plan_forward(plan, data, NULL, 40, all, mean));
     for (int i = 0; i < 40; i++) index[i] = (uint32_t)(39 - i);
     OK(ot_plan_forward(plan, data, index, 40, some, mean_some));
@@ -267,7 +267,7 @@ TEST gradients_do_not_see_the_padding(const char *backend, int n)
     for (uint32_t i = 0; i < 17; i++) bad[i] = 20 + i;
     OK(open_plan(&be[0], &plan[0], backend, net, OT_PLAN_TUNE, 20));
     OK(open_plan(&be[1], &plan[1], backend, net, OT_PLAN_TUNE, 7));
-    int L = ot_plan_relus(plan[0]);
+    int L = ot_plan_knobs(plan[0]);
     for (int k = 0; k < 2; k++) {
         OK(ot_plan_gradient(plan[k], data, bad, 17, &loss[k], grad[k], grad[k] + L));
         ASSERT(isnan(loss[k]));
@@ -350,7 +350,7 @@ TEST moments_are_those_of_the_input_of_each_relu(const char *backend)
     ot_plan    *plan;
     seen        s = {.gain = gain, .offset = offset};
     OK(open_plan(&be, &plan, backend, net, OT_PLAN_FORWARD, 16));
-    int L = ot_plan_relus(plan);
+    int L = ot_plan_knobs(plan);
     random_knobs(&r, gain, offset, L);
     OK(ot_plan_moments(plan, data, NULL, IMAGES, see, &s));
     ASSERT_EQ(L, s.n);
@@ -476,7 +476,7 @@ TEST networks_without_knobs_or_with_the_relu_last_run(const char *backend, int k
     if (kind > 0) net_relu(net, kind == 1, INFINITY);
     ot_data *data = net_data(net, 2, 5, 0);
     OK(open_plan(&be, &plan, backend, net, OT_PLAN_TUNE, 3));
-    ASSERT_EQ(kind > 0, ot_plan_relus(plan));
+    ASSERT_EQ(kind > 0, ot_plan_knobs(plan));
     OK(ot_plan_set_knobs(plan, &knob, NULL));
     OK(ot_plan_forward(plan, data, NULL, 5, logits, NULL));
     OK(ot_plan_gradient(plan, data, NULL, 5, &loss, &gain, &offset));

@@ -223,6 +223,9 @@ TEST wrong_models_are_not_written(void)
         {0, 36, OT_E_DATA, "before.screen.width[2] = 0, want more than 0"},
         {0, 37, OT_E_SHAPE, "'before.screen.width' has no numbers"},
         {0, 38, OT_E_DATA, "tensor 'before.screen.middle' holds inf"},
+        {0, 39, OT_E_DATA, "ladder of 17 bits from 0.5 to 1.5"},
+        {0, 40, OT_E_DATA, "ladder of 5 bits from 1.5 to 0.5"},
+        {0, 41, OT_E_DATA, "tensor 'ladder' holds nan"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         recipe_made m;
@@ -272,10 +275,45 @@ TEST wrong_models_are_not_written(void)
         case 36: PUT(r->before.screen.width[2], 0); break;
         case 37: r->before.screen.width = NULL; break;
         case 38: PUT(r->before.screen.middle[0], INFINITY); break;
+        case 39: r->mending.knobs = OT_KNOBS_THRESHOLD, r->mending.ladder = (ot_ladder){17, 0.5, 1.5}; break;
+        case 40: r->mending.knobs = OT_KNOBS_GAIN, r->mending.ladder = (ot_ladder){5, 1.5, 0.5}; break;
+        case 41: r->mending.knobs = OT_KNOBS_THRESHOLD, r->mending.ladder = (ot_ladder){5, 0.5, NAN}; break;
         }
         FAILS(rows[i].st, rows[i].words, ot_recipe_write(&bytes, &n, r));
         ASSERT_EQ((void *)&m, bytes);
         recipe_unmake(&m);
+    }
+    PASS();
+}
+
+/* A spiking network's recipe says so, and its mender's thresholds are levels of the ladder. */
+TEST thresholds_and_their_ladder(void)
+{
+    for (int i = 0; i < 3; i++) {
+        pair        p = {0};
+        recipe_plan plan = plan_of(0);
+        float       signature[64] = {0}, gain[64], offset[64];
+        int         clamped = 0;
+        ot_floor_result result;
+        recipe_make(&p.made, &plan);
+        p.made.r.mending.knobs = i ? OT_KNOBS_THRESHOLD : OT_KNOBS_GAIN_OFFSET;
+        p.made.r.mending.ladder = (ot_ladder){i == 2 ? 0 : 4, 0.25, 2};
+        p.made.r.rule.cutoff = 1, p.made.r.rule.guard = 10;            /* nothing passes */
+        if (i)
+            for (int k = 0; k < p.made.r.mending.cases.n * p.made.r.layout.relus; k++) PUT(p.made.r.mending.cases.offset[k], 0);
+        OK(ot_recipe_write(&p.bytes, &p.n, &p.made.r));
+        OK(ot_floor_read(&p.floor, p.bytes, p.n, "test"));
+        const ot_mending *m = ot_floor_mending(p.floor);
+        ASSERT_EQ(p.made.r.mending.knobs, m->knobs);
+        ASSERT_EQ(i == 1 ? 4 : 0, m->ladder.bits);
+        OK(ot_floor_screen(p.floor, OT_FLOOR_BEFORE, signature, &result, gain, offset));
+        for (int l = 0; l < p.made.r.layout.relus; l++) {
+            const float own = m->cases.gain[result.nearest * m->cases.l + l];
+            if (i == 1) ASSERT(gain[l] == ot_ladder_value(&m->ladder, ot_ladder_code(&m->ladder, own, &clamped)) && offset[l] == 0);
+            else ASSERT(gain[l] == own);
+        }
+        ASSERT_EQ(clamped, result.held);
+        pair_close(&p);
     }
     PASS();
 }
@@ -488,6 +526,7 @@ SUITE(test_recipe)
     RUN_TEST(equal_recipes_give_equal_bytes);
     RUN_TEST(texts_survive);
     RUN_TEST(wrong_models_are_not_written);
+    RUN_TEST(thresholds_and_their_ladder);
     RUN_TEST(damaged_headers_are_refused);
     RUN_TEST(too_many_are_refused);
     RUN_TEST(a_stray_tensor_is_refused);

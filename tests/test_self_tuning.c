@@ -237,8 +237,8 @@ TEST campaigns_have_it_as_a_tuner(void)
     OK(ot_campaign_results_read(&r, a));
     ASSERT(r->n == 4 && r->n_tuners == 2 && r->failed == 0);
     for (int k = 0; k < r->n; k++) ASSERT_EQ(0, r->forward[k * 2 + 1] + r->backward[k * 2 + 1]);
-    OK(ot_campaign_answers_read(&plain, a, "evaluate", "untuned", "random", OT_SIGNATURE_FULL));
-    OK(ot_campaign_answers_read(&tuned, a, "evaluate", "self-tuning", "random", OT_SIGNATURE_FULL));
+    OK(ot_campaign_answers_read(&plain, a, "evaluate", "untuned", "random", OT_SIGNATURE_FULL, 0));
+    OK(ot_campaign_answers_read(&tuned, a, "evaluate", "self-tuning", "random", OT_SIGNATURE_FULL, 0));
     ASSERT(plain->n == 4 && tuned->n == 4);
     for (int k = 0; k < 4; k++) {
         ASSERT_EQ((double)r->tuned[k * 2 + 1] / (double)r->images, tuned->accuracy[k]);

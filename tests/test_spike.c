@@ -81,7 +81,7 @@ static int open_golden(golden *g, const char *backend, ot_plan_options opt, int 
     if (st == OT_OK) st = ot_plan_open(&g->plan, g->be, g->net, &opt);
     if (st == OT_OK && random) st = ot_plan_set_knobs(g->plan, thresholds, NULL);
     if (st != OT_OK) printf("\n%s\n", ot_last_error());
-    return st == OT_OK && ot_plan_knobs(g->plan) == L && ot_plan_relus(g->plan) == 0;
+    return st == OT_OK && ot_plan_knobs(g->plan) == L && ot_network_relus(g->net) == 0;
 }
 
 TEST counts_are_the_golden_ones(const char *backend, int random, int tile)
@@ -253,21 +253,26 @@ typedef struct scan_case {
 static void naive_neuron(const scan_case *c, const float *current, size_t in, const float *g, size_t out, double *spikes, double *dcurrent, double *dthreshold)
 {
     double m[64], R[65] = {0}, back[65] = {0}, th = (double)c->threshold;
+    int    silent[64], gone = 0;                                     /* ONCE: it has fired before */
     for (int t = 0; t < c->T; t++) {
         double I = (double)current[(size_t)t * in], before = t ? m[t - 1] : 0;
         switch (c->reset) {
         case OT_RESET_SUBTRACT: m[t] = (double)c->leak * before + I - R[t] * th; break;
         case OT_RESET_FIXED: m[t] = (double)c->leak * before + I - R[t] * (double)c->u_rst; break;
+        case OT_RESET_ONCE: m[t] = (double)c->leak * before + I; break;
         default: m[t] = (double)c->leak * before * (1 - R[t]) + I;
         }
         spikes[t] = R[t + 1] = m[t] > th ? 1 : 0;
+        if (c->reset == OT_RESET_ONCE && gone) spikes[t] = 0;
+        silent[t] = gone;
+        gone |= c->reset == OT_RESET_ONCE && spikes[t] > 0;
     }
     for (int t = c->T - 1; t >= 0; t--) {
         double z = m[t] - th, k = c->sharpness, sg;
         if (c->surrogate == OT_SURROGATE_ATAN) sg = k / 2 / (1 + pow(M_PI / 2 * k * z, 2));
         else if (c->surrogate == OT_SURROGATE_FAST_SIGMOID) sg = 1 / pow(1 + k * fabs(z), 2);
         else sg = fabs(z) < 1 / (2 * k) ? k : 0;
-        double kt = (double)g[(size_t)t * out] * sg;
+        double kt = silent[t] ? 0 : (double)g[(size_t)t * out] * sg;
         back[t] = kt + (double)c->leak * back[t + 1] * (c->reset == OT_RESET_ZERO ? 1 - R[t + 1] : 1);
         *dthreshold += -kt - (c->reset == OT_RESET_SUBTRACT ? back[t] * R[t] : 0);
         dcurrent[(size_t)t * in] += back[t];
@@ -360,7 +365,7 @@ static void all_scans(void)
         for (int k = 0; k < 48; k++) {
             static scan_case c;
             c = (scan_case){.s = shapes[k % 8], .T = steps[(k / 2) % 6], .images = 1 + k % 3, .still = k % 5 == 0 || k % 7 == 3, .add = k % 4 == 2, .leak = k % 2 ? 1.0f : 0.5f, .threshold = (float)(4 + k % 5 * 5) / 16,
-                            .reset = (ot_reset)(k / 3 % 3), .surrogate = (ot_surrogate)(k % 3)};
+                            .reset = (ot_reset)(k / 3 % OT_RESETS), .surrogate = (ot_surrogate)(k % 3)};
             if (c.T > 6 && c.leak < 1) c.leak = 1;                   /* halves of halves would need more bits than a float has */
             if (c.reset == OT_RESET_FIXED) c.u_rst = 0.4375f;
             c.sharpness = c.surrogate == OT_SURROGATE_ATAN ? 2 : c.surrogate == OT_SURROGATE_FAST_SIGMOID ? 25 : 0.8;
@@ -748,7 +753,7 @@ static ot_status note_currents(void *user, int layer, double mean, double sd, fl
     double *seen = user;
     seen[2 * layer] = mean;
     seen[2 * layer + 1] = sd;
-    if (layer == 1) *gain = 0.625f;
+    if (layer == 1) *gain = 1.25f;
     return *offset == 0 ? OT_OK : OT_E_BUG;
 }
 
@@ -757,27 +762,27 @@ TEST closed_forms_see_currents_and_set_thresholds(const char *backend)
     ot_network *net = everything(OT_CODING_DIRECT);
     ot_data    *data = pictures(net, E_IMAGES);
     double      seen[2 * E_LAYERS], again[2 * E_LAYERS];
-    float       threshold[E_LAYERS], offset[E_LAYERS], want[E_IMAGES * E_CLASSES], got[E_IMAGES * E_CLASSES];
+    float       gain[E_LAYERS], offset[E_LAYERS] = {0}, want[E_IMAGES * E_CLASSES], got[E_IMAGES * E_CLASSES];
     ot_backend *be;
     ot_plan    *plan;
     ASSERT_EQ(E_LAYERS, ot_network_knobs(net));
-    ot_network_knobs_untuned(net, threshold, offset);
-    ASSERT(threshold[0] == 0.75f && threshold[5] == 0.5f && offset[5] == 0);
+    for (int l = 0; l < E_LAYERS; l++) gain[l] = 1;
+    ASSERT(ot_network_spike(net, 0)->threshold == 0.75f && ot_network_spike(net, 1)->threshold == 0.5f);
     OK(ot_backend_open(&be, backend, NULL));
     OK(ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = E_IMAGES}));
     OK(ot_plan_moments(plan, data, NULL, E_IMAGES, note_currents, seen));
     OK(ot_plan_forward(plan, data, NULL, E_IMAGES, want, NULL));     /* it holds what fn set */
-    threshold[1] = 0.625f;
-    OK(ot_plan_set_knobs(plan, threshold, NULL));
+    gain[1] = 1.25f;                                                 /* of 0.5 */
+    OK(ot_plan_set_knobs(plan, gain, NULL));
     OK(ot_plan_forward(plan, data, NULL, E_IMAGES, got, NULL));
     ASSERT_MEM_EQ(want, got, sizeof want);
     OK(ot_plan_moments(plan, data, NULL, E_IMAGES, note_currents, again));
     ASSERT_MEM_EQ(seen, again, sizeof seen);
     for (int l = 0; l < E_LAYERS; l++) ASSERT(isfinite(seen[2 * l]) && seen[2 * l + 1] > 0);
-    threshold[2] = 0;
-    FAILS(OT_E_RANGE, "threshold of spiking layer 2 = 0, want a finite number above 0", ot_plan_set_knobs(plan, threshold, NULL));
-    threshold[2] = NAN;
-    FAILS(OT_E_RANGE, "threshold of spiking layer 2 = nan", ot_plan_set_knobs(plan, threshold, NULL));
+    gain[2] = 0;
+    FAILS(OT_E_RANGE, "gain of spiking layer 2 = 0, want a finite number of at least 1/64", ot_plan_set_knobs(plan, gain, NULL));
+    gain[2] = NAN;
+    FAILS(OT_E_RANGE, "gain of spiking layer 2 = nan", ot_plan_set_knobs(plan, gain, NULL));
     offset[4] = 0.5f;
     FAILS(OT_E_RANGE, "offset of spiking layer 4 = 0.5, want 0", ot_plan_set_knobs(plan, NULL, offset));
     OK(ot_plan_forward(plan, data, NULL, E_IMAGES, got, NULL));      /* what was refused was not taken */
@@ -798,15 +803,15 @@ TEST a_fleet_gives_each_chip_its_own_answers(void)
     ot_device       dev;
     ot_variation    var = {.sigma = 0.048, .sys_share = 0.5, .bits = 6, .seed = 3};
     uint32_t        numbers[CHIPS] = {4, 0, 9};
-    float           gain[CHIPS * E_LAYERS], offset[E_LAYERS], counts[CHIPS * FEW * E_CLASSES], rates[CHIPS * FEW * E_LAYERS], one[FEW * E_CLASSES], rate[FEW * E_LAYERS];
+    float           gain[CHIPS * E_LAYERS], counts[CHIPS * FEW * E_CLASSES], rates[CHIPS * FEW * E_LAYERS], one[FEW * E_CLASSES], rate[FEW * E_LAYERS];
     ot_plan_options opt = {.tile = 3};
     ot_backend     *be;
     ot_fleet       *fleet;
     ot_plan        *plan;
     OK(ot_device_open(&dev, "r1"));
     for (int k = 0; k < CHIPS; k++) {
-        ot_network_knobs_untuned(net, gain + k * E_LAYERS, offset);
-        gain[k * E_LAYERS + k] += 0.0625f;
+        for (int l = 0; l < E_LAYERS; l++) gain[k * E_LAYERS + l] = 1;
+        gain[k * E_LAYERS + k] += 0.125f;
     }
     OK(ot_backend_open(&be, "cpu", NULL));
     OK(ot_plan_open(&plan, be, net, &opt));
@@ -828,7 +833,7 @@ TEST a_fleet_gives_each_chip_its_own_answers(void)
         }
     }
     gain[E_LAYERS] = -1;
-    FAILS(OT_E_RANGE, "threshold of spiking layer 0 = -1", ot_fleet_set_knobs(fleet, gain, NULL));
+    FAILS(OT_E_RANGE, "chip 0: gain of spiking layer 0 = -1", ot_fleet_set_knobs(fleet, gain, NULL));
     ot_fleet_free(fleet);
     ot_plan_free(plan);
     ot_backend_close(be);
@@ -944,8 +949,8 @@ TEST spiking_networks_read_back_as_written(int rate)
     OK(answer(&want, "cpu", net, data, NULL, (ot_plan_options){.tile = 4}));
     OK(answer(&got, "cpu", back, data, NULL, (ot_plan_options){.tile = 4}));
     ASSERT_MEM_EQ(&want, &got, sizeof want);
-    ot_network_knobs_untuned(net, knobs[0], knobs[1]);
-    knobs[0][3] = 0.8125f;
+    for (int l = 0; l < E_LAYERS; l++) knobs[0][l] = 1, knobs[1][l] = 0;
+    knobs[0][3] = 0.8125f / ot_network_spike(net, 3)->threshold;
     OK(ot_network_save(net, scratch("tuned.onnx"), knobs[0], knobs[1]));
     OK(ot_network_open(&tuned, scratch("tuned.onnx")));
     ASSERT(ot_network_spike(tuned, 3)->threshold == 0.8125f && ot_network_spike(tuned, 2)->threshold == 0.5f);
@@ -987,7 +992,7 @@ TEST bad_nodes_are_one_sentence(void)
         {"threshold=-1.0", "layer 'it': threshold = -1, want", OT_E_DATA},
         {"threshold=1.0 leak=0.0", "layer 'it': leak = 0, want above 0 and at most 1", OT_E_DATA},
         {"threshold=1.0 leak=1.5", "layer 'it': leak = 1.5, want above 0 and at most 1", OT_E_DATA},
-        {"threshold=1.0 reset='soft'", "reset 'soft', want subtract, fixed or zero", OT_E_FORMAT},
+        {"threshold=1.0 reset='soft'", "reset 'soft', want subtract, fixed, zero or once", OT_E_FORMAT},
         {"threshold=1.0 reset='fixed'", "layer 'it': u_rst = nan, want a finite number above 0", OT_E_DATA},
         {"threshold=1.0 reset='fixed' u_rst=-0.5", "layer 'it': u_rst = -0.5, want", OT_E_DATA},
     };
@@ -996,7 +1001,7 @@ TEST bad_nodes_are_one_sentence(void)
         {"ohmtrim.steps", "1025", "metadata ohmtrim.steps = '1025', want a whole number of at most 1024"},
         {"ohmtrim.steps", "-3", "metadata ohmtrim.steps = '-3', want a whole number"},
         {"ohmtrim.steps", "5x", "metadata ohmtrim.steps = '5x', want a whole number"},
-        {"ohmtrim.coding", "phase", "metadata ohmtrim.coding = 'phase', want direct or rate"},
+        {"ohmtrim.coding", "phase", "metadata ohmtrim.coding = 'phase', want direct, rate or latency"},
         {"ohmtrim.spike_seed", "18446744073709551616", "metadata ohmtrim.spike_seed = '18446744073709551616', want a whole number"},
     };
     ot_network *net;
@@ -1048,7 +1053,7 @@ TEST networks_that_make_no_sense_are_refused(void)
     FAILS(OT_E_RANGE, "network mixed spikes, but its time steps are not said (metadata ohmtrim.steps), want 1..1024", ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1}));
     FAILS(OT_E_RANGE, "0 time steps, want 1..1024", ot_network_set_spiking(net, &(ot_spiking){.steps = 0}));
     FAILS(OT_E_RANGE, "1025 time steps, want 1..1024", ot_network_set_spiking(net, &(ot_spiking){.steps = 1025}));
-    FAILS(OT_E_RANGE, "input coding 7, want direct or rate", ot_network_set_spiking(net, &(ot_spiking){.steps = 3, .coding = (ot_coding)7}));
+    FAILS(OT_E_RANGE, "input coding 7, want direct, rate or latency", ot_network_set_spiking(net, &(ot_spiking){.steps = 3, .coding = (ot_coding)7}));
     OK(ot_network_set_spiking(net, &(ot_spiking){.steps = 3}));
     FAILS(OT_E_RANGE, "surrogate = 3, want one of ot_surrogate", ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1, .surrogate = (ot_surrogate)3}));
     FAILS(OT_E_RANGE, "sharpness of the surrogate = -1", ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1, .sharpness = -1}));
@@ -1061,7 +1066,7 @@ TEST networks_that_make_no_sense_are_refused(void)
     OK(ot_network_set_spiking(net, &(ot_spiking){.steps = 3, .coding = OT_CODING_RATE}));
     OK(ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1}));  /* a picture of spikes moves */
     ot_plan_free(plan);
-    FAILS(OT_E_UNSUPPORTED, "gradients to images through random input spikes do not exist", ot_plan_open(&plan, be, net, &(ot_plan_options){.use = OT_PLAN_TUNE, .tile = 1, .input_gradient = 1}));
+    FAILS(OT_E_UNSUPPORTED, "gradients to images through input spikes do not exist", ot_plan_open(&plan, be, net, &(ot_plan_options){.use = OT_PLAN_TUNE, .tile = 1, .input_gradient = 1}));
     net_flatten(net, 3);
     OK(ot_plan_open(&plan, be, net, &(ot_plan_options){.tile = 1}));  /* a reshape may follow */
     ot_plan_free(plan);

@@ -528,7 +528,7 @@ TEST a_network_without_relu_has_nothing_to_tune(void)
     OK(ot_backend_open(&be, "ref", NULL));
     opt.use = OT_PLAN_TUNE;
     OK(ot_plan_open(&plan, be, net, &opt));
-    FAILS(OT_E_UNSUPPORTED, "no ReLU", ot_tuning_open(&tuning, plan, &data, &how));
+    FAILS(OT_E_UNSUPPORTED, "neither ReLU nor spiking", ot_tuning_open(&tuning, plan, &data, &how));
     ot_plan_free(plan);
     ot_backend_close(be);
     ot_network_free(net);

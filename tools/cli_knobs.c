@@ -22,7 +22,7 @@ static ot_status from_json(float *out, const cJSON *root, const char *what, int 
     int i = 0;
     if (!cJSON_IsArray(a)) OT_FAIL(OT_E_FORMAT, "%s: no array '%s', want gain[] and offset[] as `ohmtrim tune --json` prints them", path, what);
     if (cJSON_GetArraySize(a) != n)
-        OT_FAIL(OT_E_SHAPE, "%s: %d numbers in '%s', the network has %d ReLU layers", path, cJSON_GetArraySize(a), what, n);
+        OT_FAIL(OT_E_SHAPE, "%s: %d numbers in '%s', the network has %d layers with knobs", path, cJSON_GetArraySize(a), what, n);
     cJSON_ArrayForEach(v, a)
     {
         if (!cJSON_IsNumber(v)) OT_FAIL(OT_E_FORMAT, "%s: %s[%d] is not a number", path, what, i);
@@ -39,7 +39,7 @@ static ot_status from_npz(float *out, ot_npz *z, const char *what, int n, const 
     OT_TRY(ot_npz_get(&a, z, what));
     OT_TRY_TO(done, st, ot_array_convert(&a, OT_F32));
     if (ot_array_count(&a) != n)
-        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: %lld numbers in '%s', the network has %d ReLU layers", path, (long long)ot_array_count(&a), what, n);
+        OT_FAIL_TO(done, st, OT_E_SHAPE, "%s: %lld numbers in '%s', the network has %d layers with knobs", path, (long long)ot_array_count(&a), what, n);
     memcpy(out, a.data, (size_t)n * sizeof *out);
 done:
     ot_array_free(&a);

@@ -100,7 +100,7 @@ static void print_json(const args *a, const ot_network *net, const totals *t)
         const ot_spiking *spiking = ot_network_spiking(net);
         cJSON_AddNumberToObject(o, "spiking_layers", ot_network_spikes(net));
         cJSON_AddNumberToObject(o, "steps", spiking->steps);
-        cJSON_AddStringToObject(o, "coding", spiking->coding == OT_CODING_RATE ? "rate" : "direct");
+        cJSON_AddStringToObject(o, "coding", (const char *[]){"direct", "rate", "latency"}[spiking->coding]);
     }
     cJSON_AddNumberToObject(o, "weight_bytes", (double)t->weights * sizeof(float));
     cJSON_AddNumberToObject(o, "memory_forward", (double)t->plan);
@@ -123,7 +123,7 @@ static void print_json(const args *a, const ot_network *net, const totals *t)
         if (l->relu >= 0) cJSON_AddNumberToObject(one, "relu", l->relu);
         if (l->relu >= 0 && isfinite(l->clip)) cli_json_number(one, "clip", (double)l->clip);
         if (l->spike >= 0) {
-            static const char *const resets[] = {"subtract", "fixed", "zero"};
+            static const char *const resets[OT_RESETS] = {"subtract", "fixed", "zero", "once"};
             cJSON_AddNumberToObject(one, "spike", l->spike);
             cli_json_number(one, "threshold", (double)l->threshold);
             cli_json_number(one, "leak", (double)l->leak);
@@ -153,6 +153,7 @@ static void describe(const ot_layer *l, char *text, size_t n)
         if (l->leak < 1) at += snprintf(text + at, n - (size_t)at, ", leak %g", (double)l->leak);
         if (l->reset == OT_RESET_FIXED) snprintf(text + at, n - (size_t)at, ", reset by %g", (double)l->u_rst);
         if (l->reset == OT_RESET_ZERO) snprintf(text + at, n - (size_t)at, ", reset to 0");
+        if (l->reset == OT_RESET_ONCE) snprintf(text + at, n - (size_t)at, ", fires once");
     }
     if (l->relu >= 0) at = snprintf(text, n, "knob %d", l->relu);
     if (l->relu >= 0 && isfinite(l->clip)) snprintf(text + at, n - (size_t)at, ", clip %g", (double)l->clip);
@@ -192,7 +193,7 @@ static void print_table(const args *a, const ot_network *net, const totals *t)
            2.0 * t->bits * (double)t->weights, t->bits, t->macs);
     if (ot_network_spikes(net))
         printf("knobs: %d (a threshold for each spiking layer); %zu parameters in all; %d time steps, %s\n", ot_network_spikes(net), ot_network_parameters(net),
-               ot_network_spiking(net)->steps, ot_network_spiking(net)->coding == OT_CODING_RATE ? "input spikes drawn at random" : "the image as a constant current");
+               ot_network_spiking(net)->steps, (const char *[]){"the image as a constant current", "input spikes drawn at random", "one input spike a pixel"}[ot_network_spiking(net)->coding]);
     else printf("knobs: %d (a gain and an offset for each of %d ReLU layers); %zu parameters in all\n", 2 * ot_network_relus(net), ot_network_relus(net),
            ot_network_parameters(net));
     printf("memory: weights %.2f MiB; a plan of 128 images %.1f MiB, with tuning %.1f MiB\n", (double)t->weights * 4 / 1048576, (double)t->plan / 1048576,

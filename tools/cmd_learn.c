@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { OUT = 'o', PREDICTOR = CLI_VERB_FIRST + 16, DEGREE, SCREEN, CONTAMINATION, SUPPORT, BEND, CONDITION, FOLDS, RULE, K, ESCAPE, CUTOFF, DROP, MENDER, CLUSTERS, STIMULUS, SIGNATURE,
+enum { OUT = 'o', PREDICTOR = CLI_VERB_FIRST + 16, DEGREE, SCREEN, CONTAMINATION, SUPPORT, BEND, CONDITION, FOLDS, RULE, K, ESCAPE, CUTOFF, DROP, MENDER, CLUSTERS, STIMULUS, IMAGES, SIGNATURE,
        SIGNATURES, ACCURACY, KNOBS, TUNED_SIGNATURES, TUNED_ACCURACY, UPDATE };
 
 static const struct argp_option options[] = {
@@ -27,7 +27,8 @@ static const struct argp_option options[] = {
     {"mender", MENDER, "NAME", 0, "where knobs come from: learned (default), nearest, knn, ridge, moments, none (default for arrays without --knobs)", 0},
     {"clusters", CLUSTERS, "N", 0, "of the casebook (0: 2..30 by silhouette)", 0},
     {"stimulus", STIMULUS, "NAME", 0, "of the campaign: random, or one that select put there (the campaign's own)", 0},
-    {"signature", SIGNATURE, "full|final|moments", 0, "layer means and class outputs; class outputs alone; full and each layer's input moments (full)", 0},
+    {"images", IMAGES, "N", 0, "only the first N images of the stimulus (all)", 0},
+    {"signature", SIGNATURE, "full|final|moments", 0, "layer means and class outputs; class outputs alone; full and each layer's input moments (what the campaign's tuners looked at)", 0},
     {"signatures", SIGNATURES, "S.npy", 0, "measured signatures (n, S) of chips as they were made, instead of a campaign; also FILE.npz:NAME, as the next ones", 1},
     {"accuracy", ACCURACY, "A.npy", 0, "their accuracies (n), 0..1", 1},
     {"knobs", KNOBS, "K.npy", 0, "the knobs that mended them (n, 2, L): gains, offsets", 1},
@@ -100,6 +101,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case CLUSTERS: b->clusters = (int)cli_int(state, "clusters", arg, 0, 1000000); return 0;
     case STIMULUS: snprintf(a->opt.stimulus, sizeof a->opt.stimulus, "%s", arg); return 0;
+    case IMAGES: a->opt.images = (int)cli_int(state, "images", arg, 1, 100000); return 0;
     case SIGNATURE: word(state, "signature", ot_signature_kind_parse(&a->opt.kind, arg), arg); return 0;
     case SIGNATURES: a->files.signatures = arg; return 0;
     case ACCURACY: a->files.accuracy = arg; return 0;
@@ -135,9 +137,10 @@ static const struct argp argp = {
     "  ohmtrim learn --signatures S.npy --accuracy A.npy --knobs K.npy --cutoff 0.9 -o real.recipe",
     children, NULL, NULL};
 
-static void add_judge(cJSON *o, const ot_learned *l, const char *cv_rmse, const char *cv_sd)
+static void add_judge(cJSON *o, const ot_learned *l, const char *cv_rmse, const char *cv_sd, const char *cv_mae)
 {
     cli_json_number(o, cv_rmse, l->cv.rmse);
+    cli_json_number(o, cv_mae, l->cv.mae);
     cli_json_number(o, cv_sd, l->cv.sd);
 }
 
@@ -150,11 +153,11 @@ static void print_book(const args *a, const ot_book *b, const ot_campaign_learne
         cJSON_AddNumberToObject(o, "features", f->judge.features.p);
         cJSON_AddNumberToObject(o, "signature", f->judge.features.s);
         cJSON_AddStringToObject(o, "predictor", ot_predictor_name(f->judge.predictor.kind));
-        add_judge(o, f, "cv_rmse", "cv_sd");
+        add_judge(o, f, "cv_rmse", "cv_sd", "cv_mae");
         cli_json_number(o, "cv_mean", f->cv.mean);
         cli_json_number(o, "cv_mae", f->cv.mae);
         cli_json_number(o, "cv_r2", f->cv.r2);
-        if (b->after) add_judge(o, b->after, "after_cv_rmse", "after_cv_sd");
+        if (b->after) add_judge(o, b->after, "after_cv_rmse", "after_cv_sd", "after_cv_mae");
         cJSON_AddStringToObject(o, "screen", ot_screen_name(f->judge.screen.kind));
         cli_json_number(o, "screen_threshold", f->screen.threshold);
         cli_json_number(o, "screen_bend", f->screen.bend);
@@ -168,9 +171,9 @@ static void print_book(const args *a, const ot_book *b, const ot_campaign_learne
         cli_print_json(o);
         return;
     }
-    printf("%d chips, %d of %d numbers of a signature vary; predictor %s: error sd %.3f points, rmse %.3f, r2 %.4f (%d-fold cross-validation)\n", f->n,
-           f->judge.features.p, f->judge.features.s, ot_predictor_name(f->judge.predictor.kind), 100 * f->cv.sd, 100 * f->cv.rmse, f->cv.r2, f->cv.folds);
-    if (b->after) printf("with knobs set: error sd %.3f points, rmse %.3f, r2 %.4f\n", 100 * b->after->cv.sd, 100 * b->after->cv.rmse, b->after->cv.r2);
+    printf("%d chips, %d of %d numbers of a signature vary; predictor %s: error sd %.3f points, rmse %.3f, mean size %.3f, r2 %.4f (%d-fold cross-validation)\n", f->n,
+           f->judge.features.p, f->judge.features.s, ot_predictor_name(f->judge.predictor.kind), 100 * f->cv.sd, 100 * f->cv.rmse, 100 * f->cv.mae, f->cv.r2, f->cv.folds);
+    if (b->after) printf("with knobs set: error sd %.3f points, rmse %.3f, mean size %.3f, r2 %.4f\n", 100 * b->after->cv.sd, 100 * b->after->cv.rmse, 100 * b->after->cv.mae, b->after->cv.r2);
     printf("screen %s: threshold %.4g out of fold (in sample %.4g)", ot_screen_name(f->judge.screen.kind), f->screen.threshold, f->screen.threshold_in_sample);
     if (f->screen.bend > 0) printf(", numbers bent by %g", f->screen.bend);
     if (f->screen.condition > 0) printf(", condition number %g", f->screen.condition);

@@ -13,7 +13,7 @@ enum { AFTER = CLI_VERB_FIRST, CODES, CSV, FAIL_ON, CUTOFF, ACCURACY, NETWORK };
 
 static const struct argp_option options[] = {
     {"after", AFTER, 0, 0, "the signatures were measured with the knobs set: second verdict", 0},
-    {"codes", CODES, 0, 0, "knobs as 16-bit codes too (docs/recipe.md)", 0},
+    {"codes", CODES, 0, 0, "knobs as 16-bit codes too, thresholds of a spiking network as levels of their ladder (docs/recipe.md)", 0},
     {"csv", CSV, "FILE", 0, "as CSV; - is standard output", 0},
     {"fail-on", FAIL_ON, "V[,V...]", 0, "end with status 1 if a chip is one of pass, tune, full-test, reject, outlier", 0},
     {"cutoff", CUTOFF, "A", 0, "accuracy wanted, 0..1 (the recipe's)", 0},
@@ -180,12 +180,20 @@ static const char *text9(char out[32], float v)              /* nine digits give
     return out;
 }
 
+/* What the chip's register gets: a ladder's alpha where thresholds come from one. */
+static int code_of(const session *s, ot_knob which, float value, int *clamped)
+{
+    const ot_mending *m = ot_floor_mending(s->floor);
+    if (m->knobs == OT_KNOBS_GAIN_OFFSET || !m->ladder.bits) return ot_knob_code(which, value, clamped);
+    return which == OT_KNOB_GAIN ? ot_ladder_code(&m->ladder, value, clamped) : 0;
+}
+
 static void csv_knobs(FILE *f, const session *s, const float *v, const char *what, int i, int codes, int *clamped)
 {
     char t[32];
     for (int k = 0; k < s->relus; k++) {
         if (i < 0) fprintf(f, ",%s%s_%d", what, codes ? "_code" : "", k);
-        else if (codes) fprintf(f, ",%d", ot_knob_code(*what == 'g' ? OT_KNOB_GAIN : OT_KNOB_OFFSET, v[(size_t)i * (size_t)s->relus + (size_t)k], clamped));
+        else if (codes) fprintf(f, ",%d", code_of(s, *what == 'g' ? OT_KNOB_GAIN : OT_KNOB_OFFSET, v[(size_t)i * (size_t)s->relus + (size_t)k], clamped));
         else fprintf(f, ",%s", text9(t, v[(size_t)i * (size_t)s->relus + (size_t)k]));
     }
 }
@@ -242,7 +250,7 @@ static void json_knobs(cJSON *o, const session *s, const char *name, const float
     cJSON *list = cJSON_AddArrayToObject(o, name);
     char   t[32];
     for (int k = 0; k < s->relus; k++)
-        cJSON_AddItemToArray(list, codes ? cJSON_CreateNumber(ot_knob_code(which, v[k], clamped)) : cJSON_CreateRaw(text9(t, v[k])));
+        cJSON_AddItemToArray(list, codes ? cJSON_CreateNumber(code_of(s, which, v[k], clamped)) : cJSON_CreateRaw(text9(t, v[k])));
 }
 
 static void json(const session *s, const args *a)
@@ -289,7 +297,7 @@ static void table_knobs(const session *s, const char *what, const float *v, int 
     char t[32];
     printf("      %s", what);
     for (int k = 0; k < s->relus; k++)
-        if (codes) printf(" %d", ot_knob_code(*what == 'g' ? OT_KNOB_GAIN : OT_KNOB_OFFSET, v[k], &clamped));
+        if (codes) printf(" %d", code_of(s, *what == 'g' ? OT_KNOB_GAIN : OT_KNOB_OFFSET, v[k], &clamped));
         else printf(" %s", text9(t, v[k]));
     puts(clamped ? "  (clamped)" : "");
 }

@@ -1,4 +1,5 @@
 /* cmd_train.c - `ohmtrim train`: trains a built-in or an imported network and writes it as ONNX. */
+#include "base/fail.h"
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli.h"
@@ -24,6 +25,12 @@ enum {
     SMOOTHING,
     SHARDS,
     CHECKPOINT,
+    STEPS,
+    CODING,
+    LEAK,
+    RESET,
+    SURROGATE,
+    SPIKE_LOSS,
     LIST
 };
 
@@ -42,6 +49,12 @@ static const struct argp_option options[] = {
     {"shards", SHARDS, "N", 0,
      "parts of a minibatch with a batch norm of their own, as many threads at most (2; 1 for an odd minibatch)", 0},
     {"checkpoint", CHECKPOINT, "F.npz", 0, "written after every epoch and on Ctrl-C; if it is there, training goes on from it", 0},
+    {"steps", STEPS, "T", 0, "spiking networks: time steps (the network's own)", 0},
+    {"coding", CODING, "direct|rate|latency", 0, "spiking networks: the image as a current, as spikes with its pixels as probabilities, or one spike a pixel, the brighter the sooner (direct)", 0},
+    {"reset", RESET, "subtract|zero|once", 0, "spiking networks: what a neuron loses that fires; once: it never fires again, and the first to fire tells the class (the network's own)", 0},
+    {"leak", LEAK, "X", 0, "spiking networks: what a membrane keeps from step to step, 0 to 1 (1: no leak)", 0},
+    {"surrogate", SURROGATE, "atan|fast-sigmoid|boxcar[:K]", 0, "spiking networks: what stands for a spike's derivative (atan:2)", 0},
+    {"spike-loss", SPIKE_LOSS, "count|rate", 0, "spiking networks: cross-entropy of counts, or the mean of each step's (count)", 0},
     {"list", LIST, 0, 0, "list the built-in networks", 0},
     {0},
 };
@@ -51,7 +64,10 @@ typedef struct args {
     ot_train_options opt;
     train_robust_args robust;
     const char *model, *out;
-    int list, lr_given;
+    ot_spiking spiking; /* steps 0: the network's */
+    ot_reset reset;
+    int coding_given, reset_given, list, lr_given;
+    double leak; /* 0: the network's */
 } args;
 
 static void parse_schedule(args *a, const char *text, struct argp_state *state)
@@ -81,6 +97,28 @@ static void parse_augment(args *a, const char *text, struct argp_state *state)
     }
 }
 
+/* Which of n words. */
+static int word(struct argp_state *state, const char *option, const char *arg, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!strcmp(arg, words[i])) return i;
+    argp_error(state, "--%s = '%s', want %s, %s%s%s", option, arg, words[0], words[1], n > 2 ? " or " : "", n > 2 ? words[2] : "");
+    return 0;
+}
+
+static void parse_surrogate(args *a, const char *text, struct argp_state *state)
+{
+    static const char *const names[OT_SURROGATES] = {"atan", "fast-sigmoid", "boxcar"};
+    size_t n = strcspn(text, ":");
+    for (int i = 0; i < OT_SURROGATES; i++)
+        if (n == strlen(names[i]) && !strncmp(text, names[i], n)) {
+            a->opt.surrogate = (ot_surrogate)i;
+            a->opt.sharpness = text[n] ? cli_double(state, "surrogate", text + n + 1, 1e-6, 1e6) : 0;
+            return;
+        }
+    argp_error(state, "--surrogate = '%s', want atan, fast-sigmoid or boxcar, with its sharpness if not the usual one (atan:2)", text);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     args *a = state->input;
@@ -105,6 +143,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case SMOOTHING: a->opt.label_smoothing = cli_double(state, "label-smoothing", arg, 0, 0.9999); return 0;
     case SHARDS: a->opt.shards = (int)cli_int(state, "shards", arg, 0, 256); return 0;
     case CHECKPOINT: a->opt.checkpoint = arg; return 0;
+    case STEPS: a->spiking.steps = (int)cli_int(state, "steps", arg, 1, OT_MAX_STEPS); return 0;
+    case CODING:
+        a->spiking.coding = (ot_coding)word(state, "coding", arg, (const char *const[]){"direct", "rate", "latency"}, OT_CODINGS);
+        a->coding_given = 1;
+        return 0;
+    case RESET:
+        a->reset = (ot_reset)(int[]){OT_RESET_SUBTRACT, OT_RESET_ZERO, OT_RESET_ONCE}[word(state, "reset", arg, (const char *const[]){"subtract", "zero", "once"}, 3)];
+        a->reset_given = 1;
+        return 0;
+    case LEAK: a->leak = cli_double(state, "leak", arg, 1e-6, 1); return 0;
+    case SURROGATE: parse_surrogate(a, arg, state); return 0;
+    case SPIKE_LOSS:
+        if (strcmp(arg, "count") && strcmp(arg, "rate")) argp_error(state, "--spike-loss = '%s', want count or rate", arg);
+        a->opt.spike_loss = strcmp(arg, "rate") ? OT_SPIKE_LOSS_COUNT : OT_SPIKE_LOSS_RATE;
+        return 0;
     case LIST: a->list = 1; return 0;
     case ARGP_KEY_ARG:
         if (a->model) argp_error(state, "'%s': one network only, and '%s' was given", arg, a->model);
@@ -151,15 +204,36 @@ static const char *class_names(const ot_data *d)
 }
 
 /* What is not a built-in name and is a file, or looks like one, is a file. */
-static ot_status open_network(const args *a, const ot_data *train, ot_network **net)
+static ot_status set_spiking(const args *a, ot_network *net)
+{
+    ot_spiking with = *ot_network_spiking(net);
+    const ot_layer *first = ot_network_spike(net, 0);
+    if (!first && !a->spiking.steps && !a->coding_given && !a->reset_given && a->leak <= 0) return OT_OK;
+    if (!first) OT_FAIL(OT_E_UNSUPPORTED, "network %s has no spiking layers: --steps, --coding, --reset and --leak are for such", ot_network_name(net));
+    if (a->spiking.steps) with.steps = a->spiking.steps;
+    if (a->coding_given) with.coding = a->spiking.coding;
+    ot_status st = ot_network_set_spiking(net, &with);
+    if (st == OT_OK && (a->leak > 0 || a->reset_given))
+        st = ot_network_set_neurons(net, a->leak > 0 ? (float)a->leak : first->leak, a->reset_given ? a->reset : first->reset, a->reset_given ? 0 : first->u_rst);
+    return st;
+}
+
+static ot_status build_or_open(const args *a, const ot_data *train, ot_network **net)
 {
     size_t n = strlen(a->model);
     if (strchr(a->model, '/') || (n > 5 && !strcmp(a->model + n - 5, ".onnx"))) return cli_open_network(&a->common, net, a->model);
     ot_status st = ot_model_build(net, a->model, train->c, train->h, train->w, train->classes, a->opt.seed);
-    if (st == OT_OK) st = ot_train_normalise(*net, train);
+    const int coded = a->coding_given && a->spiking.coding != OT_CODING_DIRECT;  /* pixels stay what they are then */
+    if (st == OT_OK && !coded) st = ot_train_normalise(*net, train);
     const char *names = class_names(train);
     if (st == OT_OK && names) st = ot_network_set_class_names(*net, names);
     return st;
+}
+
+static ot_status open_network(const args *a, const ot_data *train, ot_network **net)
+{
+    ot_status st = build_or_open(a, train, net);
+    return st == OT_OK ? set_spiking(a, *net) : st;
 }
 
 /* Hours of training must not end in a file that cannot be written: try it before. */
@@ -232,6 +306,9 @@ static ot_status dry_run(const args *a, const ot_network *net, const ot_data *tr
     int shards = a->opt.shards ? a->opt.shards : a->opt.minibatch % 2 ? 1 : 2;
     plan.use = OT_PLAN_TRAIN;
     plan.tile = a->opt.minibatch / shards;
+    plan.surrogate = a->opt.surrogate;
+    plan.sharpness = a->opt.sharpness;
+    plan.spike_loss = a->opt.spike_loss;
     ot_status st = ot_train_check(&a->opt);
     if (st != OT_OK) return st;
     st = cli_open_backend(&a->common, &be);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLISH_STEPS, POLISH_IMAGES, TRAIN_LIMIT,
-       CASEBOOK, CLUSTERS, TILE, KNOBS_OUT };
+       CASEBOOK, CLUSTERS, TILE, KNOBS_OUT, LADDER };
 
 static const struct argp_option options[] = {
     {"chip", CHIP, "N", 0, "number of the chip (0)", 0},
@@ -25,6 +25,7 @@ static const struct argp_option options[] = {
     {"casebook", CASEBOOK, "F.npz", 0, "for learned, nearest, knn, ridge, learned-adam: signature, gain, offset, stimulus, as `campaign export --npz` writes them", 0},
     {"clusters", CLUSTERS, "N", 0, "for learned, learned-adam: clusters of the casebook (0: 2..30 by silhouette)", 0},
     {"tile", TILE, "N", 0, "images computed at once (128)", 0},
+    {"ladder", LADDER, "BITS[:LOW..HIGH]", 0, "spiking networks: round tuned thresholds to 2^BITS levels of LOW..HIGH times the designed ones (0.5..1.5)", 0},
     {"knobs-out", KNOBS_OUT, "F.json", 0, "write gains and offsets (of the one tuner asked for)", 0},
     {0},
 };
@@ -35,6 +36,7 @@ typedef struct args {
     const char     *network, *casebook, *knobs_out;
     int             chip, train_limit, clusters, tile, n_tuners, asked[OT_TUNERS];
     ot_tuner        tuners[OT_TUNERS];
+    ot_ladder       ladder;                /* bits 0: none */
 } args;
 
 static void parse_tuners(args *a, const char *text, struct argp_state *state)
@@ -53,6 +55,16 @@ static void parse_tuners(args *a, const char *text, struct argp_state *state)
         p += n;
         if (!*p) return;
     }
+}
+
+static void parse_ladder(args *a, const char *text, struct argp_state *state)
+{
+    int used = 0;
+    a->ladder = (ot_ladder)OT_LADDER_INIT;
+    if ((sscanf(text, "%d%n", &a->ladder.bits, &used) != 1 || text[used]) &&
+        (sscanf(text, "%d:%lf..%lf%n", &a->ladder.bits, &a->ladder.low, &a->ladder.high, &used) != 3 || text[used]))
+        argp_error(state, "--ladder = '%s', want BITS or BITS:LOW..HIGH, such as 5:0.5..1.5", text);
+    if (a->ladder.bits < 1 || !ot_ladder_fits(&a->ladder)) argp_error(state, "--ladder = '%s', want 1..16 bits and levels that rise, 1/64..64", text);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -75,6 +87,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case CLUSTERS: a->clusters = (int)cli_int(state, "clusters", arg, 0, INT32_MAX); return 0;
     case TILE: a->tile = (int)cli_int(state, "tile", arg, 1, 4096); return 0;
     case KNOBS_OUT: a->knobs_out = arg; return 0;
+    case LADDER: parse_ladder(a, arg, state); return 0;
     case ARGP_KEY_ARG:
         if (a->network) argp_error(state, "'%s': one network only, and '%s' was given", arg, a->network);
         a->network = arg;
@@ -94,7 +107,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
 static const struct argp argp = {
     options, parse, "NET.onnx",
-    "Tunes one chip's gains and offsets, and says how many test images are right before and after.\v"
+    "Tunes one chip's gains and offsets (of a spiking network: its thresholds), and says how many test images are right before and after.\v"
     "exhaustive is Adam on all training images, subset the same on a tenth of them; closed-form matches mean and spread of each layer on "
     "100 unlabelled images, closed-form-adam adds a few steps, moments matches on the stimulus alone (that of the casebook, else ten random "
     "test images); learned takes the knobs of the most similar chip tuned before by clusters, nearest by L1 distance, knn the mean of five, "
@@ -148,7 +161,8 @@ static ot_status prepare(bench *b, const args *a)
     ot_plan_options   how = OT_PLAN_OPTIONS_INIT;
     ot_device         dev;
     OT_TRY(cli_open_network(c, &b->net, a->network));
-    if (ot_network_relus(b->net) < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: no ReLU layer, so there are no knobs to tune", a->network);
+    if (ot_network_knobs(b->net) < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: neither ReLU nor spiking layers, so there are no knobs to tune", a->network);
+    if (a->ladder.bits && !ot_network_spikes(b->net)) OT_FAIL(OT_E_UNSUPPORTED, "%s: no spiking layers, --ladder is for their thresholds", a->network);
     OT_TRY(ot_data_open(&b->test, c->data, OT_SPLIT_TEST, 0));        /* all: a casebook's stimulus may lie past --limit */
     OT_TRY(ot_data_check(b->test, b->net));
     OT_TRY(ot_data_open(&b->train, c->data, OT_SPLIT_TRAIN, a->train_limit));
@@ -166,7 +180,7 @@ static ot_status prepare(bench *b, const args *a)
                 (double)bytes / 1048576, (double)c->memory / 1048576);
     if (c->dry_run) {
         printf("chip %d of %s: %.1f MB, %d knob pairs, %d test images, %d training images\n", a->chip, a->network, (double)bytes / 1048576,
-               ot_network_relus(b->net), b->test->n, b->train->n);
+               ot_network_knobs(b->net), b->test->n, b->train->n);
         return OT_OK;
     }
     OT_TRY(ot_plan_open(&b->plan, b->be, b->net, &how));
@@ -181,7 +195,7 @@ static ot_status prepare(bench *b, const args *a)
         OT_TRY(ot_signature_measure(b->signature, b->plan, &b->stimulus.images, b->stimulus.index, k));
     }
     OT_TRY(accuracy(b, c->limit, &b->before));
-    size_t relus = (size_t)ot_network_relus(b->net);
+    size_t relus = (size_t)ot_network_knobs(b->net);
     b->gain = ot_alloc(relus, sizeof *b->gain);
     b->offset = ot_alloc(relus, sizeof *b->offset);
     if (!b->gain || !b->offset) OT_NOMEM("knobs", 2 * relus * sizeof *b->gain);
@@ -192,7 +206,7 @@ static void add_knobs(cJSON *o, const bench *b)
 {
     cJSON *gain = cJSON_AddArrayToObject(o, "gain"), *offset = cJSON_AddArrayToObject(o, "offset");
     char   text[32];
-    for (int l = 0; l < ot_network_relus(b->net); l++) {              /* nine digits give the float back */
+    for (int l = 0; l < ot_network_knobs(b->net); l++) {              /* nine digits give the float back */
         snprintf(text, sizeof text, "%.9g", (double)b->gain[l]);
         cJSON_AddItemToArray(gain, cJSON_CreateRaw(text));
         snprintf(text, sizeof text, "%.9g", (double)b->offset[l]);
@@ -228,13 +242,19 @@ static ot_status say_self_tuning(bench *b, const args *a, double estimate)
 static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
 {
     ot_tune_cost cost;
-    double       after;
-    int          nearest = -1;
+    double       after, unrounded;
+    int          nearest = -1, clamped = 0;
     double       estimate = 0;
     if (t == OT_TUNER_SELF_TUNING) OT_TRY(ot_tuning_self(b->tuning, b->plan, b->chip, b->gain, b->offset, &estimate, &cost));
     else OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
     if (ot_tuner_wants_casebook(t)) cost.images_forward += b->stimulus.images.n;
     OT_TRY(accuracy(b, a->common.limit, &after));
+    unrounded = after;
+    if (a->ladder.bits) {
+        clamped = ot_ladder_round(&a->ladder, b->gain, ot_network_knobs(b->net));
+        OT_TRY(ot_plan_set_knobs(b->plan, b->gain, b->offset));
+        OT_TRY(accuracy(b, a->common.limit, &after));
+    }
     if (t == OT_TUNER_SELF_TUNING) OT_TRY(say_self_tuning(b, a, estimate));
     if (cost.nan_restores)
         cli_say(&a->common, "%s: the loss was not finite %d times; the best knobs seen were brought back\n", ot_tuner_name(t), cost.nan_restores);
@@ -246,6 +266,7 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         cJSON_AddStringToObject(o, "tuner", ot_tuner_name(t));
         cli_json_number(o, "accuracy_before", b->before);
         cli_json_number(o, "accuracy_after", after);
+        if (a->ladder.bits) cli_json_number(o, "accuracy_unrounded", unrounded), cJSON_AddNumberToObject(o, "clamped", clamped);
         add_knobs(o, b);
         cli_json_number(o, "images", (double)cost.images_forward);
         cli_json_number(o, "images_backward", (double)cost.images_backward);
@@ -259,8 +280,10 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         }
         cli_print_json(o);
     } else {
-        printf("%-17s %6.2f %%  %8lld images  %5d steps  %9.4f s\n", ot_tuner_name(t), 100 * after, (long long)cost.images_forward, cost.steps,
+        printf("%-17s %6.2f %%  %8lld images  %5d steps  %9.4f s", ot_tuner_name(t), 100 * after, (long long)cost.images_forward, cost.steps,
                cost.seconds);
+        if (a->ladder.bits) printf("  (%.2f %% before rounding to %d levels, %d held at an end)", 100 * unrounded, 1 << a->ladder.bits, clamped);
+        putchar('\n');
     }
     fflush(stdout);
     return a->knobs_out ? write_knobs(b, a, t) : OT_OK;

@@ -11,6 +11,9 @@
 static const double drops[] = {0.01, 0.02, 0.03, 0.05, 0.10};
 enum { N_DROPS = sizeof drops / sizeof *drops, COMPARED = 1 };      /* tuners are compared at drops[COMPARED] */
 
+static const double recovery_drops[] = {0.10, 0.05, 0.04, 0.03};    /* paper 002's */
+enum { N_RECOVERY = sizeof recovery_drops / sizeof *recovery_drops };
+
 static const char *name_of(const ot_campaign_results *r, int entry) { return entry ? ot_tuner_name(r->tuners[entry - 1]) : "untuned"; }
 
 /* Entry of the exhaustive tuner, 0 if the campaign has none. */
@@ -23,6 +26,32 @@ static int exhaustive(const ot_campaign_results *r)
 
 /* Every chip tuned, whatever its accuracy: a threshold no chip reaches. */
 static void all_tuned(ot_yield *out, const ot_campaign_results *r) { ot_campaign_yield(out, r, -2.0); }
+
+/* Mean accuracy with entry e's knobs as the tuner gave them. */
+static double unrounded(const ot_campaign_results *r, int e)
+{
+    double sum = 0;
+    for (int i = 0; i < r->n; i++) sum += (double)r->unrounded[(size_t)i * (size_t)r->n_tuners + (size_t)(e - 1)];
+    return r->n && r->images ? sum / ((double)r->n * (double)r->images) : NAN;
+}
+
+static cJSON *recovery(const ot_campaign_results *r, double drop)
+{
+    ot_recovery v;
+    ot_campaign_recovery(&v, r, drop);
+    cJSON *o = cJSON_CreateObject();
+    cli_json_number(o, "drop", drop);
+    cJSON *bad = cJSON_AddObjectToObject(o, "bad"), *value = cJSON_AddObjectToObject(o, "recovered"), *low = cJSON_AddObjectToObject(o, "low"),
+          *high = cJSON_AddObjectToObject(o, "high");
+    for (int e = 0; e <= r->n_tuners; e++) {
+        cJSON_AddNumberToObject(bad, name_of(r, e), v.bad[e]);
+        if (!e) continue;
+        cli_json_number(value, name_of(r, e), v.recovered[e].value);
+        cli_json_number(low, name_of(r, e), v.recovered[e].low);
+        cli_json_number(high, name_of(r, e), v.recovered[e].high);
+    }
+    return o;
+}
 
 static cJSON *counts(int chips, int done)
 {
@@ -91,6 +120,8 @@ static ot_status print_json(const ot_campaign_results *r, const char *digest, co
     cli_json_number(o, "ideal_accuracy", r->images ? (double)r->ideal / (double)r->images : NAN);
     cJSON *thresholds = cJSON_AddArrayToObject(o, "thresholds");
     for (int d = 0; d < N_DROPS && r->n; d++) cJSON_AddItemToArray(thresholds, threshold(r, drops[d]));
+    cJSON *recoveries = cJSON_AddArrayToObject(o, "recovery");
+    for (int d = 0; d < N_RECOVERY && r->n; d++) cJSON_AddItemToArray(recoveries, recovery(r, recovery_drops[d]));
     ot_yield all;
     all_tuned(&all, r);
     cJSON *mean = cJSON_AddObjectToObject(o, "mean_accuracy"), *images = cJSON_AddObjectToObject(o, "images_per_chip"),
@@ -101,6 +132,8 @@ static ot_status print_json(const ot_campaign_results *r, const char *digest, co
         cli_json_number(images, name_of(r, e), all.images[e]);
         cli_json_number(seconds, name_of(r, e), all.seconds[e]);
     }
+    cJSON *before = r->unrounded ? cJSON_AddObjectToObject(o, "mean_accuracy_unrounded") : NULL;
+    for (int e = 1; e <= r->n_tuners && before; e++) cli_json_number(before, name_of(r, e), unrounded(r, e));
     ot_status st = add_comparisons(o, r);
     if (st != OT_OK) {
         cJSON_Delete(o);
@@ -128,10 +161,29 @@ static void print_yields(const ot_campaign_results *r)
     }
     printf("%-17s", "chips tuned");
     for (int d = 0; d < N_DROPS; d++) printf(" %5d         ", y[d].flagged);
-    printf("\n\nEvery chip tuned:  mean accuracy, %%   images a chip   seconds a chip\n");
+    printf("\n\nEvery chip tuned:  mean accuracy, %%   images a chip   seconds a chip%s\n", r->unrounded ? "   before rounding to the ladder, %" : "");
     for (int e = 0; e <= r->n_tuners; e++) {
         printf("%-17s %18.2f", name_of(r, e), 100 * all.accuracy[e]);
         if (e) printf(" %15.0f %16.4f", all.images[e], all.seconds[e]);
+        if (e && r->unrounded) printf(" %34.2f", 100 * unrounded(r, e));
+        printf("\n");
+    }
+}
+
+/* Paper 002's Table II, with every tuner in place of its two; of spiking networks. */
+static void print_recovery(const ot_campaign_results *r)
+{
+    printf("\nBad chips and how many of them tuning recovers, %% (95 %% interval), if a chip may lose this much of the ideal accuracy:\n%-17s", "");
+    for (int d = 0; d < N_RECOVERY; d++) printf(" %12.0f points   ", 100 * recovery_drops[d]);
+    printf("\n");
+    for (int e = 0; e <= r->n_tuners; e++) {
+        printf("%-17s", name_of(r, e));
+        for (int d = 0; d < N_RECOVERY; d++) {
+            ot_recovery v;
+            ot_campaign_recovery(&v, r, recovery_drops[d]);
+            if (!e || !v.bad[0]) printf(" %5d %-16s", v.bad[e], e ? "" : "bad");
+            else printf(" %5d %5.1f (%3.0f-%3.0f)", v.bad[e], 100 * v.recovered[e].value, 100 * v.recovered[e].low, 100 * v.recovered[e].high);
+        }
         printf("\n");
     }
 }
@@ -183,6 +235,7 @@ ot_status print_campaign(const char *db_path, int json, int verdicts)
         if (r->images) printf("ideal accuracy %.2f %% of %lld test images\n", 100 * (double)r->ideal / (double)r->images, (long long)r->images);
         if (r->n) {
             print_yields(r);
+            if (r->unrounded) print_recovery(r);
             st = print_comparisons(r);
         }
         if (l) print_verdicts(l);

@@ -127,7 +127,7 @@ ot_status select_population_open(select_population *s, const cli_common *c, cons
     cli_common own = *c;
     *s = (select_population){.memory = c->memory};
     OT_TRY(ot_campaign_spec_stored(&s->spec, db_path));
-    OT_TRY(ot_campaign_answers_read(&s->casebook, db_path, "casebook", "untuned", "random", OT_SIGNATURE_FULL));
+    OT_TRY(ot_campaign_answers_read(&s->casebook, db_path, "casebook", "untuned", "random", OT_SIGNATURE_FULL, 0));
     if (s->casebook->n < 10) OT_FAIL(OT_E_DATA, "%s: %d casebook chips have answered, want at least 10 to select by", db_path, s->casebook->n);
     own.device_model = s->spec.device_model;
     own.variation = s->spec.variation;

@@ -62,12 +62,12 @@ static ot_status get_all(arrays *a, ot_npz *z, const char *path)
 
 static ot_status check(const arrays *a, const ot_network *net, const ot_data *test, const char *path)
 {
-    const int64_t n = a->signature.dims[0], s = a->signature.dims[1], k = a->stimulus.dims[0], relus = ot_network_relus(net), one = relus + ot_network_classes(net);
+    const int64_t n = a->signature.dims[0], s = a->signature.dims[1], k = a->stimulus.dims[0], relus = ot_network_knobs(net), one = relus + ot_network_classes(net);
     const ot_array *g = &a->gain, *o = &a->offset;
     if (g->dims[0] != n || o->dims[0] != n)
         OT_FAIL(OT_E_SHAPE, "%s: %lld signatures, %lld rows of gains, %lld of offsets, want as many", path, (long long)n, (long long)g->dims[0], (long long)o->dims[0]);
     if (g->dims[1] != relus || o->dims[1] != relus)
-        OT_FAIL(OT_E_SHAPE, "%s: %lld gains and %lld offsets a chip, network '%s' has %lld ReLU layers", path, (long long)g->dims[1], (long long)o->dims[1],
+        OT_FAIL(OT_E_SHAPE, "%s: %lld gains and %lld offsets a chip, network '%s' has %lld layers with knobs", path, (long long)g->dims[1], (long long)o->dims[1],
                 ot_network_name(net), (long long)relus);
     if (k < 1 || k > test->n || s != k * one)
         OT_FAIL(OT_E_SHAPE, "%s: signatures of %lld numbers for %lld images, network '%s' gives %lld an image", path, (long long)s, (long long)k, ot_network_name(net),

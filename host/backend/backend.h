@@ -30,7 +30,7 @@
  * image, means over neurons and time.  dst is 0 or 1.  Backward recomputes the membranes from src: nothing is saved between; k[t] =
  * dL/dS[t] times the surrogate, and with R[t] whether it fired at t - 1 (held fixed)
  *     g[t] = k[t] + leak g[t+1] (ZERO: leak (1 - R[t+1]) g[t+1])     dL/dI[t] = g[t]     dL/dTh = sum of -k[t] (SUBTRACT: - g[t] R[t])
- * A still src gets the sum over t.  In such plans src and dst are there when backward runs only where it needs them: SPIKE src, MAX_POOL
+ * (FIXED, ONCE: the first sum alone; ONCE is a loss of infinity.)  A still src gets the sum over t.  In such plans src and dst are there when backward runs only where it needs them: SPIKE src, MAX_POOL
  * both, and in training all.
  *
  * A backend with a `many` table (cuda) takes plans of several chips (opt->chips): a tensor then holds one tile a chip, each rounded up to

@@ -1,6 +1,8 @@
 /* cpu_spike.c - integrate-and-fire steps of the cpu backend: settings, strips, mean rates.  The loops are in cpu_loops_spike.h. */
 #include "backend/cpu.h"
 
+#include <math.h>
+
 enum { STRIP = 1024, NEAR_BYTES = 24576 };     /* membranes of a strip at all steps: half of a first-level cache */
 
 void ot__cpu_spike_open(ot__cpu_op *op, const ot_plan_options *opt)
@@ -20,7 +22,7 @@ static ot__cpu_spike with_threshold(const ot__cpu_op *op, float threshold)
 {
     ot__cpu_spike p = op->spike;
     p.threshold = threshold;
-    p.loss = p.reset == OT_RESET_FIXED ? op->step.layer->u_rst : threshold;
+    p.loss = p.reset == OT_RESET_FIXED ? op->step.layer->u_rst : p.reset == OT_RESET_ONCE ? INFINITY : threshold;
     return p;
 }
 

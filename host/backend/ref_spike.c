@@ -1,6 +1,7 @@
 /* ref_spike.c - integrate and fire over all time steps, in doubles; backward through time with a surrogate.
  *
- * One neuron of one image at a time.  `src` advances by a frame a step, or stands still. */
+ * One neuron of one image at a time.  `src` advances by a frame a step, or stands still.
+ * A neuron that fires once loses infinitely much: it never comes back, and its surrogate is 0 from then on. */
 #include "backend/ref.h"
 
 #include <math.h>
@@ -26,7 +27,7 @@ static void integrate(const ot_step *s, double threshold, const double *src, dou
 {
     const ot_layer *l = s->layer;
     const size_t    frame = s->still ? 0 : ot__ref_size(s->out);
-    const double    leak = (double)l->leak, loss = l->reset == OT_RESET_FIXED ? (double)l->u_rst : threshold;
+    const double    leak = (double)l->leak, loss = l->reset == OT_RESET_FIXED ? (double)l->u_rst : l->reset == OT_RESET_ONCE ? INFINITY : threshold;
     double          v = 0.0;
     for (int t = 0; t < s->steps; t++) {
         int fired = t > 0 && v > threshold;

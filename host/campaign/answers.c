@@ -27,15 +27,26 @@ static ot_status read_layout(ot_campaign_answers *a, ot_store *s, int64_t *id, c
     OT_TRY(ot__store_int(&moments, s, 0, "SELECT length(moments) / 4 FROM ideal_response WHERE stimulus = ?1", "i", *id));
     if (k < 1 || numbers < k || moments < 2 || numbers % k || numbers / k <= moments / 2)
         OT_FAIL(OT_E_FORMAT, "%s: no answers to stimulus '%s' yet: `ohmtrim campaign run` measures them", ot__store_path(s), stimulus);
-    a->layout.images = (int)k;
+    a->layout.images = a->asked = (int)k;
     a->layout.relus = (int)(moments / 2);
     a->layout.classes = (int)(numbers / k - moments / 2);
     a->layout.length = ot_layout_length(&a->layout);
     return OT_OK;
 }
 
+/* The first `images` of the stimulus; 0: all. */
+static ot_status take_images(ot_campaign_answers *a, int images, const char *stimulus)
+{
+    if (!images || images == a->asked) return OT_OK;
+    if (images < 0 || images > a->asked) OT_FAIL(OT_E_RANGE, "%d images of the stimulus '%s', want 1..%d", images, stimulus, a->asked);
+    if (a->layout.kind == OT_SIGNATURE_MOMENTS) OT_FAIL(OT_E_RANGE, "moments are of all %d images of the stimulus '%s', want as many", a->asked, stimulus);
+    a->layout.images = images;
+    a->layout.length = ot_layout_length(&a->layout);
+    return OT_OK;
+}
+
 /* The numbers of the layout's kind from a full signature and moments. */
-static void arrange(float *out, const ot_layout *l, const float *full, const float *moments)
+void ot__answers_arrange(float *out, const ot_layout *l, const float *full, const float *moments)
 {
     const size_t relus = (size_t)l->relus, classes = (size_t)l->classes, one = relus + classes, k = (size_t)l->images;
     if (l->kind == OT_SIGNATURE_FINAL) {
@@ -49,7 +60,7 @@ static void arrange(float *out, const ot_layout *l, const float *full, const flo
 static ot_status take_row(ot_campaign_answers *a, ot_store *s, sqlite3_stmt *stmt)
 {
     const ot_layout *l = &a->layout;
-    const size_t     at = (size_t)a->n, relus = (size_t)l->relus, full = (size_t)l->images * (relus + (size_t)l->classes);
+    const size_t     at = (size_t)a->n, relus = (size_t)l->relus, full = (size_t)a->asked * (relus + (size_t)l->classes);
     const void      *gain = sqlite3_column_blob(stmt, 4), *offset = sqlite3_column_blob(stmt, 5), *bits = sqlite3_column_blob(stmt, 6);
     const int64_t    images = sqlite3_column_int64(stmt, 8);
     if ((size_t)sqlite3_column_bytes(stmt, 1) != full * sizeof(float) || (size_t)sqlite3_column_bytes(stmt, 2) != 2 * relus * sizeof(float) ||
@@ -59,7 +70,7 @@ static ot_status take_row(ot_campaign_answers *a, ot_store *s, sqlite3_stmt *stm
                 (long long)sqlite3_column_int64(stmt, 0));
     a->chip[at] = (uint32_t)sqlite3_column_int64(stmt, 0);
     a->accuracy[at] = (double)sqlite3_column_int64(stmt, 3) / (double)images;
-    arrange(a->signature + at * (size_t)l->length, l, sqlite3_column_blob(stmt, 1), sqlite3_column_blob(stmt, 2));
+    ot__answers_arrange(a->signature + at * (size_t)l->length, l, sqlite3_column_blob(stmt, 1), sqlite3_column_blob(stmt, 2));
     for (size_t i = 0; i < relus && !gain; i++) a->gain[at * relus + i] = 1, a->offset[at * relus + i] = 0;
     if (gain) memcpy(a->gain + at * relus, gain, relus * sizeof(float)), memcpy(a->offset + at * relus, offset, relus * sizeof(float));
     memcpy(a->bits + at * a->n_bits, bits, a->n_bits);
@@ -103,7 +114,8 @@ static ot_status read_rows(ot_campaign_answers *a, ot_store *s, int64_t id, cons
     return st;
 }
 
-ot_status ot_campaign_answers_read(ot_campaign_answers **out, const char *db_path, const char *role, const char *knobs, const char *stimulus, ot_signature_kind kind)
+ot_status ot_campaign_answers_read(ot_campaign_answers **out, const char *db_path, const char *role, const char *knobs, const char *stimulus, ot_signature_kind kind,
+                                   int images)
 {
     ot_store *s = NULL;
     ot_status st = OT_OK;
@@ -116,6 +128,7 @@ ot_status ot_campaign_answers_read(ot_campaign_answers **out, const char *db_pat
         OT_FAIL_TO(done, st, OT_E_VERSION, "%s: was written by an older ohmtrim and holds no answers with knobs set: `ohmtrim campaign run` adds them", db_path);
     OT_TRY_TO(done, st, ot__store_do(s, "BEGIN", ""));
     OT_TRY_TO(done, st, read_layout(a, s, &id, stimulus));
+    OT_TRY_TO(done, st, take_images(a, images, stimulus));
     st = read_rows(a, s, id, role, knobs);
 done:
     ot__store_close(s);

@@ -41,7 +41,7 @@ static ot_status match(role *r)
 
 static ot_status role_read(role *r, const char *db_path, const char *name, const char *stimulus, ot_signature_kind kind)
 {
-    for (int k = 0; k < r->n_by; k++) OT_TRY(ot_campaign_answers_read(&r->by[k], db_path, name, r->knobs[k], stimulus, kind));
+    for (int k = 0; k < r->n_by; k++) OT_TRY(ot_campaign_answers_read(&r->by[k], db_path, name, r->knobs[k], stimulus, kind, 0));
     return match(r);
 }
 

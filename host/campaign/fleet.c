@@ -10,7 +10,7 @@
 
 /* Arrays for all chips of a fleet, handed out to their results. */
 typedef struct room {
-    float        *signature, *gain, *offset;       /* (n, S), (n, L), (n, L) */
+    float        *signature, *scratch, *gain, *offset;       /* (n, S), (S n), (n, L), (n, L) */
     uint8_t      *bits;                            /* (n, n_bits) */
     int64_t      *correct;
     int          *nearest;
@@ -19,27 +19,51 @@ typedef struct room {
 
 static void room_close(room *m)
 {
-    ot_free(m->signature), ot_free(m->gain), ot_free(m->offset), ot_free(m->bits), ot_free(m->correct), ot_free(m->nearest), ot_free(m->cost);
+    ot_free(m->signature), ot_free(m->scratch), ot_free(m->gain), ot_free(m->offset), ot_free(m->bits), ot_free(m->correct), ot_free(m->nearest), ot_free(m->cost);
 }
 
 static ot_status room_open(room *m, const campaign *c, int chips)
 {
     const size_t n = (size_t)chips, L = (size_t)c->n_relus;
-    *m = (room){ot_alloc(n, (size_t)c->n_signature * sizeof(float)), ot_alloc(n, L * sizeof(float)), ot_alloc(n, L * sizeof(float)), ot_alloc(n, c->n_bits),
+    *m = (room){ot_alloc(n, (size_t)c->n_signature * sizeof(float)), ot_alloc(n, (size_t)c->n_signature * sizeof(float)), ot_alloc(n, L * sizeof(float)), ot_alloc(n, L * sizeof(float)), ot_alloc(n, c->n_bits),
                 ot_alloc(n, sizeof(int64_t)), ot_alloc(n, sizeof(int)), ot_alloc(n, sizeof(ot_tune_cost))};
-    if (m->signature && m->gain && m->offset && m->bits && m->correct && m->nearest && m->cost) return OT_OK;
+    if (m->signature && m->scratch && m->gain && m->offset && m->bits && m->correct && m->nearest && m->cost) return OT_OK;
     room_close(m);
     OT_NOMEM("a fleet's results", n * ((size_t)c->n_signature * sizeof(float) + c->n_bits));
 }
 
 static ot_status count(room *m, const campaign *c, ot_fleet *f) { return ot_fleet_count(f, c->test, NULL, c->test->n, m->correct, m->bits); }
 
+/* To the ladder's levels; what it was before is noted. */
+static ot_status round_knobs(result *r, room *m, const campaign *c, ot_fleet *f)
+{
+    const size_t L = (size_t)c->n_relus;
+    for (size_t k = 0; k < (size_t)ot_fleet_chips(f); k++) {
+        tuned *u = &r[k].tuned[r[k].n_tuned];
+        u->unrounded = m->correct[k];
+        memcpy(u->unrounded_bits, m->bits + k * c->n_bits, c->n_bits);
+        m->cost[k].projected += ot_ladder_round(&c->ladder, m->gain + k * L, c->n_relus);
+    }
+    OT_TRY(ot_fleet_set_knobs(f, m->gain, m->offset));
+    return count(m, c, f);
+}
+
+/* What tuners look at, of all chips. */
+static const float *looks(room *m, const campaign *c, int n)
+{
+    const size_t one = (size_t)(c->looks.kind == OT_SIGNATURE_FULL ? c->n_signature : c->looks.images * c->looks.classes);
+    if (c->looks.kind == OT_SIGNATURE_FULL) return m->signature;
+    for (size_t k = 0; k < (size_t)n; k++) campaign__looks(c, m->signature + k * (size_t)c->n_signature, m->scratch + k * one);
+    return m->scratch;
+}
+
 static ot_status run_tuner(result *r, room *m, const campaign *c, ot_fleet *f, ot_tuner t)
 {
     const size_t L = (size_t)c->n_relus;
     for (int k = 0; k < ot_fleet_chips(f); k++) m->nearest[k] = -1;
-    OT_TRY(ot_tuning_run_fleet(c->tuning, t, f, c->casebook, m->signature, m->gain, m->offset, m->nearest, m->cost));
+    OT_TRY(ot_tuning_run_fleet(c->tuning, t, f, c->casebook, looks(m, c, ot_fleet_chips(f)), m->gain, m->offset, m->nearest, m->cost));
     OT_TRY(count(m, c, f));
+    if (c->ladder.bits) OT_TRY(round_knobs(r, m, c, f));
     for (size_t k = 0; k < (size_t)ot_fleet_chips(f); k++) {
         tuned *u = &r[k].tuned[r[k].n_tuned++];
         u->tuner = t;

@@ -30,6 +30,8 @@ typedef struct campaign {
     stimulus    *stimuli;                  /* of the store, by number: (n_stimuli); read for the responses */
     int          n_stimuli;
     stimulus    *main;                     /* the one that tuners look at: spec.stimulus */
+    ot_layout    looks;                    /* what tuners look at of the stimulus' answers: full, or final */
+    ot_ladder    ladder;                   /* that tuned thresholds are rounded to; bits 0: none, or no spiking network */
     int          fold;                     /* of the casebook chips that are tuned by the others */
     int          n_signature, n_relus;
     size_t       n_bits;                   /* bytes of packed right answers */
@@ -55,8 +57,8 @@ typedef struct tuned {
     ot_tuner     tuner;
     float       *gain, *offset;            /* (L) */
     int          nearest;                  /* chip of the casebook, -1 if it was not asked */
-    int64_t      correct;
-    uint8_t     *bits;
+    int64_t      correct, unrounded;       /* right answers; before knobs were rounded to the ladder */
+    uint8_t     *bits, *unrounded_bits;
     ot_tune_cost cost;
 } tuned;
 typedef struct result {
@@ -67,7 +69,7 @@ typedef struct result {
     char     failure[1024];                /* "" unless the chip cannot be computed */
     int64_t  correct;
     uint8_t *bits;
-    float   *signature;
+    float   *signature, *scratch;
     int      n_tuned;
     tuned    tuned[OT_TUNERS];
     void    *memory;
@@ -77,6 +79,8 @@ typedef struct result {
 ot_status campaign__open(campaign *c, const ot_campaign_spec *spec, const ot_campaign_how *how);
 ot_status campaign__hash(campaign *c);                               /* of network, images and device */
 void      campaign__close(campaign *c);
+/* Of a full signature what tuners look at; the same array where that is all of it. */
+const float *campaign__looks(const campaign *c, const float *full, float *scratch);
 ot_plan_options campaign__plan_options(const ot_campaign_spec *spec);
 /* record.c: into the database and out of it */
 ot_status campaign__adopt_choices(campaign *c);                      /* the libraries' share as it was measured when the campaign began */

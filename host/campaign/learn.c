@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-ot_campaign_learn_options ot_campaign_learn_defaults(void) { return (ot_campaign_learn_options){.book = ot_book_defaults(), .drop = 0.02}; }
+ot_campaign_learn_options ot_campaign_learn_defaults(void) { return (ot_campaign_learn_options){.book = ot_book_defaults(), .drop = 0.02, .kind = OT_SIGNATURE_KINDS}; }
 
 ot_tuner ot_mender_tuner(ot_mender mender)
 {
@@ -71,6 +71,17 @@ static ot_status ideal_moments(float **out, ot_store *s, const char *stimulus)
     return st;
 }
 
+/* What the knobs are, and what tuners looked at. */
+static ot_status spiking(ot_campaign_learned *l, ot_store *s, const ot_campaign_spec *spec)
+{
+    char kind[32];
+    OT_TRY(take_text(kind, sizeof kind, s, "knobs"));
+    if (kind[0]) OT_TRY(ot_knob_kind_parse(&l->knobs, kind));       /* older campaigns are of networks with ReLU layers */
+    if (l->knobs != OT_KNOBS_GAIN_OFFSET) l->ladder = spec->ladder;
+    if (l->opt.kind == OT_SIGNATURE_KINDS) l->opt.kind = strcmp(spec->signature, "final") ? OT_SIGNATURE_FULL : OT_SIGNATURE_FINAL;
+    return OT_OK;
+}
+
 static ot_status resolve(ot_campaign_learned *l, const char *db_path, float **ideal)
 {
     ot_store        *s;
@@ -83,6 +94,7 @@ static ot_status resolve(ot_campaign_learned *l, const char *db_path, float **id
     if (st == OT_OK) st = take_text(l->spec_sha, sizeof l->spec_sha, s, "sha256");
     if (st == OT_OK && ot__store_version(s) >= 2) st = ideal_moments(ideal, s, l->opt.stimulus);
     snprintf(l->network, sizeof l->network, "%s", spec.network);
+    if (st == OT_OK) st = spiking(l, s, &spec);
     ot__store_close(s);
     return st;
 }
@@ -111,14 +123,14 @@ static ot_status read_all(ot_campaign_learned *l, const char *db_path)
     const char *mender = o->book.mender == OT_MENDER_NONE ? "none" : ot_tuner_name(ot_mender_tuner(o->book.mender));    /* no rows of "none" */
     char        tuner[64];
     OT_TRY(casebook_tuner(tuner, db_path));
-    OT_TRY(ot_campaign_answers_read(&l->casebook, db_path, "casebook", "untuned", o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->casebook_tuned, db_path, "casebook", tuner, o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->casebook_mended, db_path, "casebook", mender, o->stimulus, o->kind));
+    OT_TRY(ot_campaign_answers_read(&l->casebook, db_path, "casebook", "untuned", o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->casebook_tuned, db_path, "casebook", tuner, o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->casebook_mended, db_path, "casebook", mender, o->stimulus, o->kind, o->images));
     for (int m = 0; m < OT_MENDERS; m++)
         if (m != (int)o->book.mender && m != OT_MENDER_NONE)
-            OT_TRY(ot_campaign_answers_read(&l->casebook_others[m], db_path, "casebook", ot_tuner_name(ot_mender_tuner((ot_mender)m)), o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->evaluate, db_path, "evaluate", "untuned", o->stimulus, o->kind));
-    OT_TRY(ot_campaign_answers_read(&l->evaluate_tuned, db_path, "evaluate", mender, o->stimulus, o->kind));
+            OT_TRY(ot_campaign_answers_read(&l->casebook_others[m], db_path, "casebook", ot_tuner_name(ot_mender_tuner((ot_mender)m)), o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->evaluate, db_path, "evaluate", "untuned", o->stimulus, o->kind, o->images));
+    OT_TRY(ot_campaign_answers_read(&l->evaluate_tuned, db_path, "evaluate", mender, o->stimulus, o->kind, o->images));
     if (l->evaluate_tuned->n == 0 || l->evaluate->n == 0) {
         ot_campaign_answers_free(l->evaluate_tuned);
         l->evaluate_tuned = NULL;
@@ -163,6 +175,7 @@ static ot_status learn(ot_campaign_learned *l, const char *db_path)
     ot_book_options           *o = &l->opt.book;
     if (isnan(o->cutoff)) o->cutoff = (double)u->ideal / (double)u->images - l->opt.drop;
     o->ideal = ideal;
+    o->knobs = l->knobs, o->ladder = l->ladder;
     const int      by_folds = l->casebook_mended->n > 0;              /* small casebooks are not */
     const ot_chips after = chips_of(by_folds ? l->casebook_mended : t);
     ot_chips       before = chips_of(u);

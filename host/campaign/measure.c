@@ -6,22 +6,24 @@
 #include "campaign/job.h"
 
 #include <stdio.h>
+#include <string.h>
 
 ot_status campaign__result_make(result *r, const campaign *c)
 {
-    size_t relus = (size_t)c->n_relus, sets = OT_TUNERS + 1;
+    const size_t relus = (size_t)c->n_relus, s = (size_t)c->n_signature, sets = 2 * OT_TUNERS + 1, bytes = (2 * s + 2 * relus * OT_TUNERS) * sizeof(float) + sets * c->n_bits;
     *r = (result){0};
-    float *f = ot_alloc(1, ((size_t)c->n_signature + 2 * relus * OT_TUNERS) * sizeof *f + sets * c->n_bits);
-    if (!f) OT_NOMEM("a chip's results", ((size_t)c->n_signature + 2 * relus * OT_TUNERS) * sizeof *f + sets * c->n_bits);
+    float *f = ot_alloc(1, bytes);
+    if (!f) OT_NOMEM("a chip's results", bytes);
     r->memory = f;
     r->signature = f;
-    f += c->n_signature;
+    r->scratch = f + s;
+    f += 2 * s;
     for (int t = 0; t < OT_TUNERS; t++) {
         r->tuned[t].gain = f, r->tuned[t].offset = f + relus;
         f += 2 * relus;
     }
     r->bits = (uint8_t *)f;
-    for (size_t t = 0; t < OT_TUNERS; t++) r->tuned[t].bits = r->bits + (t + 1) * c->n_bits;
+    for (size_t t = 0; t < OT_TUNERS; t++) r->tuned[t].bits = r->bits + (t + 1) * c->n_bits, r->tuned[t].unrounded_bits = r->bits + (t + 1 + OT_TUNERS) * c->n_bits;
     return OT_OK;
 }
 
@@ -36,6 +38,16 @@ static ot_status count(const campaign *c, ot_plan *plan, int64_t *correct, uint8
     return ot_plan_count(plan, c->test, NULL, c->test->n, correct, bits);
 }
 
+/* To the ladder's levels; what it was before is noted. */
+static ot_status round_knobs(const campaign *c, ot_plan *plan, tuned *u)
+{
+    u->unrounded = u->correct;
+    memcpy(u->unrounded_bits, u->bits, c->n_bits);
+    u->cost.projected += ot_ladder_round(&c->ladder, u->gain, c->n_relus);
+    OT_TRY(ot_plan_set_knobs(plan, u->gain, u->offset));
+    return count(c, plan, &u->correct, u->bits);
+}
+
 _Static_assert(OT_TUNER_SELF_TUNING == OT_TUNERS - 1, "it leaves the chip corrected: no tuner after it");
 static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chip *chip)
 {
@@ -48,11 +60,12 @@ static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chi
         tuned *u = &r->tuned[r->n_tuned];
         int nearest = -1;
         if (t == OT_TUNER_SELF_TUNING) OT_TRY(ot_tuning_self(c->tuning, plan, chip, u->gain, u->offset, NULL, &u->cost));
-        else OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, r->signature, u->gain, u->offset, &nearest, &u->cost));
+        else OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, campaign__looks(c, r->signature, r->scratch), u->gain, u->offset, &nearest, &u->cost));
         if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->main->images.n;         /* its signature */
         u->tuner = (ot_tuner)t;
         u->nearest = nearest < 0 ? -1 : (int)c->casebook_chip[nearest];
         OT_TRY(count(c, plan, &u->correct, u->bits));
+        if (c->ladder.bits) OT_TRY(round_knobs(c, plan, u));
         r->n_tuned++;
     }
     return OT_OK;

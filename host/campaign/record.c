@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define UNROUNDED " unrounded"            /* behind a tuner's name: with its knobs before they were rounded to the ladder */
 static const char UNTUNED[] = "untuned";
 static const char *const role_names[] = {[JOB_CASEBOOK] = "casebook", [JOB_CROSS] = "casebook", [JOB_EVALUATE] = "evaluate"};
 
@@ -67,8 +68,8 @@ static ot_status compare_spec(campaign *c)
         if (k->role == SPEC_PLACE) continue;
         OT_TRY(stored(&was, c->store, k->name));
         ot__spec_value(value, c->spec, k);
-        if (!was && !strncmp(k->name, "stuck_", 6) && !strcmp(value, "0")) continue;      /* stored before there were stuck cells */
         if (!was && !strcmp(k->name, "tune.gtm_cells")) continue;                           /* before there was self-tuning */
+        if (!was && ot__spec_later(k, value)) continue;                                    /* stored before there was such a key */
         if (k->role == SPEC_CHOICE) {
             int64_t evaluated = 0;                                                          /* another one as long as nothing stands on the old one */
             if (strcmp(was ? was : "random", value)) OT_TRY(ot__store_int(&evaluated, c->store, 0, "SELECT count(*) FROM chip WHERE role = 'evaluate'", ""));
@@ -149,7 +150,7 @@ static ot_status forget_cross(campaign *c)
     static const char *const rows[] = {
         "DELETE FROM signature WHERE chip IN (SELECT chip FROM casebook) AND knobs <> 'untuned' AND knobs NOT IN (SELECT tuner FROM casebook)",
         "DELETE FROM moments WHERE chip IN (SELECT chip FROM casebook) AND knobs NOT IN ('untuned', 'matching') AND knobs NOT IN (SELECT tuner FROM casebook)",
-        "DELETE FROM measurement WHERE chip IN (SELECT chip FROM casebook) AND knobs <> 'untuned' AND knobs NOT IN (SELECT tuner FROM casebook)",
+        "DELETE FROM measurement WHERE chip IN (SELECT chip FROM casebook) AND knobs <> 'untuned' AND replace(knobs, '" UNROUNDED "', '') NOT IN (SELECT tuner FROM casebook)",
         "DELETE FROM tuning WHERE chip IN (SELECT chip FROM casebook) AND tuner NOT IN (SELECT tuner FROM casebook)",
     };
     char *was;
@@ -171,7 +172,7 @@ static ot_status write_spec(campaign *c)
         const spec_key *k = ot__spec_key(i);
         ot__spec_value(value, c->spec, k);
         OT_TRY(put(c, k->name, value, roles[k->role]));
-        if (k->role != SPEC_FIXED) continue;
+        if (k->role != SPEC_FIXED || ot__spec_later(k, value) > 1) continue;               /* the hash of older campaigns stays what it was */
         ot__sha256_add(&sha, k->name, strlen(k->name) + 1);
         ot__sha256_add(&sha, value, strlen(value) + 1);
     }
@@ -182,6 +183,7 @@ static ot_status write_spec(campaign *c)
         ot__sha256_add(&sha, files[i][1], 65);
     }
     ot__sha256_end(&sha, hex);
+    OT_TRY(put(c, "knobs", ot_knob_kind_name(!ot_network_spikes(c->net) ? OT_KNOBS_GAIN_OFFSET : ot_network_once(c->net) ? OT_KNOBS_GAIN : OT_KNOBS_THRESHOLD), "derived"));
     OT_TRY(put(c, "sha256", hex, "derived"));                  /* of all that decides results */
     OT_TRY(ot_campaign_spec_text(&yaml, c->spec));
     ot_status st = put(c, "yaml", yaml, "derived");
@@ -248,7 +250,10 @@ static ot_status write_tuned(campaign *c, int64_t chip, const tuned *u)
 {
     size_t n = (size_t)c->n_relus * sizeof(float);
     const char *name = ot_tuner_name(u->tuner);
+    char unrounded[64];
+    snprintf(unrounded, sizeof unrounded, "%s" UNROUNDED, name);
     OT_TRY(write_measurement(c, chip, name, u->correct, u->bits));
+    if (c->ladder.bits) OT_TRY(write_measurement(c, chip, unrounded, u->unrounded, u->unrounded_bits));
     return ot__store_do(c->store, "INSERT INTO tuning VALUES (?1, ?2, ?3, ?4, nullif(?5, -1), ?6, ?7, ?8, ?9, ?10, ?11)", "itbbiiiiiid", chip, name,
                         (const void *)u->gain, n, (const void *)u->offset, n, (int64_t)u->nearest, u->cost.images_forward,
                         u->cost.images_backward, (int64_t)u->cost.steps, (int64_t)u->cost.projected, (int64_t)u->cost.nan_restores,
@@ -341,7 +346,7 @@ unsigned campaign__menders(const ot_campaign_spec *spec)
 /* Rows in chip order, so that the casebook does not depend on which chip was finished first. */
 ot_status campaign__read_casebook(campaign *c, int without)
 {
-    size_t most = (size_t)c->spec->casebook_chips, s = (size_t)c->n_signature, l = (size_t)c->n_relus, n = 0;
+    size_t most = (size_t)c->spec->casebook_chips, s = (size_t)ot_layout_length(&c->looks), l = (size_t)c->n_relus, n = 0;
     sqlite3_stmt *stmt = NULL;
     ot_status st = OT_OK;
     int more;
@@ -349,17 +354,18 @@ ot_status campaign__read_casebook(campaign *c, int without)
     ot_free(c->casebook_chip);
     c->casebook = NULL;
     c->casebook_chip = ot_alloc(most, sizeof *c->casebook_chip);
-    float *signature = ot_alloc(most * s, sizeof(float)), *gain = ot_alloc(most * l, sizeof(float)), *offset = ot_alloc(most * l, sizeof(float));
-    if (!signature || !gain || !offset || !c->casebook_chip) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for a casebook of %zu chips", most);
+    float *full = ot_alloc((size_t)c->n_signature, sizeof *full), *signature = ot_alloc(most * s, sizeof(float)), *gain = ot_alloc(most * l, sizeof(float)), *offset = ot_alloc(most * l, sizeof(float));
+    if (!full || !signature || !gain || !offset || !c->casebook_chip) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for a casebook of %zu chips", most);
     OT_TRY_TO(done, st, ot__store_ask(&stmt, c->store,
                                       "SELECT s.value, t.gain, t.offset, b.chip FROM casebook b JOIN signature s ON s.chip = b.chip AND"
                                       " s.stimulus = ?1 AND s.knobs = 'untuned' JOIN tuning t ON t.chip = b.chip AND t.tuner = b.tuner"
                                       " WHERE b.chip % ?2 <> ?3 ORDER BY b.chip", "iii", c->main->id, (int64_t)FOLDS, (int64_t)without));
     OT_TRY_TO(done, st, ot__store_next(c->store, stmt, &more));
     for (; more && n < most; n++) {
-        if (!take_blob(signature + n * s, stmt, 0, s) || !take_blob(gain + n * l, stmt, 1, l) || !take_blob(offset + n * l, stmt, 2, l))
+        if (!take_blob(full, stmt, 0, (size_t)c->n_signature) || !take_blob(gain + n * l, stmt, 1, l) || !take_blob(offset + n * l, stmt, 2, l))
             OT_FAIL_TO(done, st, OT_E_FORMAT, "%s: casebook chip %d: signature or knobs of another length, want %zu and %zu numbers",
-                       ot__store_path(c->store), sqlite3_column_int(stmt, 3), s, l);
+                       ot__store_path(c->store), sqlite3_column_int(stmt, 3), (size_t)c->n_signature, l);
+        ot__answers_arrange(signature + n * s, &c->looks, full, NULL);
         c->casebook_chip[n] = (uint32_t)sqlite3_column_int64(stmt, 3);
         OT_TRY_TO(done, st, ot__store_next(c->store, stmt, &more));
     }
@@ -369,5 +375,6 @@ done:
     ot_free(offset);
     ot_free(gain);
     ot_free(signature);
+    ot_free(full);
     return st;
 }

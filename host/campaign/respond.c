@@ -89,7 +89,7 @@ ot_status campaign__response_knobs(response *r, campaign *c, const job *j, int n
     return OT_OK;
 }
 
-typedef struct noting { float *out; size_t l; const double *mean0, *sd0; ot_tune_cost cost; } noting;
+typedef struct noting { int spiking; float *out; size_t l; const double *mean0, *sd0; ot_tune_cost cost; } noting;
 
 /* mean0 NULL: knobs stay as they are. */
 static ot_status note(void *user, int chip, int relu, double mean, double sd, float *gain, float *offset)
@@ -98,7 +98,7 @@ static ot_status note(void *user, int chip, int relu, double mean, double sd, fl
     float  *row = m->out + (size_t)chip * 2 * m->l;
     row[relu] = (float)mean;
     row[m->l + (size_t)relu] = (float)sd;
-    if (m->mean0) ot__match(m->mean0[relu], m->sd0[relu], (double)row[relu], (double)row[m->l + (size_t)relu], gain, offset, &m->cost);
+    if (m->mean0) ot__match(m->spiking, m->mean0[relu], m->sd0[relu], (double)row[relu], (double)row[m->l + (size_t)relu], gain, offset, &m->cost);
     return OT_OK;
 }
 
@@ -117,7 +117,7 @@ static ot_status ask(response *r, const campaign *c, ot_fleet *f, int i, size_t 
     for (size_t l = 0; l < 2 * r->l; l++) target[l] = (double)s->ideal[l];
     for (int k = 0; k < r->n_sets; k++) {
         const int matching = k == r->n_sets - 1;
-        noting    m = {.out = moments_at(r, i, k), .l = r->l, .mean0 = matching ? target : NULL, .sd0 = target + r->l};
+        noting    m = {.spiking = ot__knobs_of(c->net), .out = moments_at(r, i, k), .l = r->l, .mean0 = matching ? target : NULL, .sd0 = target + r->l};
         if (!strcmp(r->set[k], ot_tuner_name(OT_TUNER_SELF_TUNING))) OT_TRY_TO(done, st, ot__tuning_self_fleet(f, c->spec->tune.gtm_cells));
         else OT_TRY_TO(done, st, ot_fleet_correct(f, NULL));
         OT_TRY_TO(done, st, ot_fleet_set_knobs(f, k && !matching ? r->gain[k] : NULL, k && !matching ? r->offset[k] : NULL));

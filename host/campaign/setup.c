@@ -128,14 +128,24 @@ ot_status campaign__open(campaign *c, const ot_campaign_spec *spec, const ot_cam
     OT_TRY(ot_data_check(c->test, c->net));
     OT_TRY(ot_data_open(&c->train, spec->data, OT_SPLIT_TRAIN, spec->train_limit));
     OT_TRY(ot_data_check(c->train, c->net));
-    c->n_relus = ot_network_relus(c->net);
-    if (c->n_relus < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: no ReLU layer, so there are no knobs to tune", spec->network);
+    c->n_relus = ot_network_knobs(c->net);
+    if (c->n_relus < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: neither ReLU nor spiking layers, so there are no knobs to tune", spec->network);
     c->n_signature = ot_signature_length(c->net, spec->stimulus_images);
+    c->looks = (ot_layout){.kind = strcmp(spec->signature, "final") ? OT_SIGNATURE_FULL : OT_SIGNATURE_FINAL, .images = spec->stimulus_images, .relus = c->n_relus,
+                           .classes = ot_network_classes(c->net)};
+    if (ot_network_spikes(c->net)) c->ladder = spec->ladder;
     c->n_bits = ((size_t)c->test->n + 7) / 8;
     c->stimulus = ot_alloc((size_t)spec->stimulus_images, sizeof *c->stimulus);
     if (!c->stimulus) OT_NOMEM("stimulus", (size_t)spec->stimulus_images * sizeof *c->stimulus);
     OT_TRY(ot_stimulus_random(c->stimulus, spec->stimulus_images, c->test, spec->variation.seed));
     return plan_memory(c);
+}
+
+const float *campaign__looks(const campaign *c, const float *full, float *scratch)
+{
+    if (c->looks.kind == OT_SIGNATURE_FULL) return full;
+    ot__answers_arrange(scratch, &c->looks, full, NULL);
+    return scratch;
 }
 
 /* The hashes read all images: only for a run. */

@@ -34,6 +34,10 @@
     X(chips, "chips", SPEC_GROWS, SPEC_INT, AT(chips), 0, 10000000)                    \
     X(stimulus_images, "stimulus_images", SPEC_FIXED, SPEC_INT, AT(stimulus_images), 1, 100000) \
     X(stimulus, "stimulus", SPEC_CHOICE, TEXT(stimulus))                               \
+    X(signature, "signature", SPEC_FIXED, TEXT(signature))                             \
+    X(ladder_bits, "ladder_bits", SPEC_FIXED, SPEC_INT, AT(ladder.bits), 0, 16)        \
+    X(ladder_low, "ladder_low", SPEC_FIXED, SPEC_REAL, AT(ladder.low), 0.015625, 64)   \
+    X(ladder_high, "ladder_high", SPEC_FIXED, SPEC_REAL, AT(ladder.high), 0.015625, 64) \
     X(tile, "tile", SPEC_FIXED, SPEC_INT, AT(tile), 1, 4096)                           \
     X(backend, "backend", SPEC_PLACE, TEXT(backend))
 #define TUNE_KEYS(X)                                                                   \
@@ -57,9 +61,18 @@ const spec_key *ot__spec_key(int i) { return &keys[i]; }
 void ot_campaign_spec_defaults(ot_campaign_spec *spec)
 {
     *spec = (ot_campaign_spec){.device_model = "r1", .variation = OT_VARIATION_INIT, .casebook_chips = 100, .chips = 100,
-                               .stimulus_images = 10, .n_tuners = OT_TUNERS_USUAL, .tune = ot_tune_defaults(), .tile = 128, .backend = "auto", .stimulus = "random"};
+                               .stimulus_images = 10, .n_tuners = OT_TUNERS_USUAL, .tune = ot_tune_defaults(), .tile = 128, .backend = "auto", .stimulus = "random",
+                               .signature = "full", .ladder = OT_LADDER_INIT};
     for (int i = 0; i < OT_TUNERS_USUAL; i++) spec->tuners[i] = (ot_tuner)i;
     spec->tune.seed = spec->variation.seed;
+}
+
+int ot__spec_later(const spec_key *k, const char *value)
+{
+    static const char *const later[][2] = {{"stuck_lrs", "0"}, {"stuck_hrs", "0"}, {"signature", "full"}, {"ladder_bits", "5"}, {"ladder_low", "0.5"}, {"ladder_high", "1.5"}};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (!strcmp(k->name, later[i][0]) && !strcmp(value, later[i][1])) return 1 + (i > 1);
+    return 0;
 }
 
 int ot__spec_has_tuner(const ot_campaign_spec *spec, ot_tuner t)
@@ -148,6 +161,8 @@ ot_status ot_campaign_spec_check(const ot_campaign_spec *spec)
     ot_tuner looks = ot__spec_casebook_tuner(spec);
     if (spec->chips > 0 && looks < OT_TUNERS && spec->casebook_chips < 2)
         OT_FAIL(OT_E_RANGE, "casebook_chips = %d, want 2 or more: the tuner '%s' looks in the casebook", spec->casebook_chips, ot_tuner_name(looks));
+    if (strcmp(spec->signature, "full") && strcmp(spec->signature, "final")) OT_FAIL(OT_E_RANGE, "signature = '%s', want full or final", spec->signature);
+    if (!ot_ladder_fits(&spec->ladder)) OT_FAIL(OT_E_RANGE, "ladder_low = %g, ladder_high = %g, want the second larger", spec->ladder.low, spec->ladder.high);
     OT_TRY(ot_variation_check(&spec->variation));
     return ot_tune_check(&spec->tune);
 }

@@ -23,6 +23,8 @@ enum { SPEC_VALUE = 600 };
 int             ot__spec_keys(void);
 const spec_key *ot__spec_key(int i);
 void            ot__spec_value(char out[SPEC_VALUE], const ot_campaign_spec *spec, const spec_key *k);
+/* 1, 2: this is the default of a key that campaigns written earlier lack; 2: and their hash is without it. */
+int             ot__spec_later(const spec_key *k, const char *value);
 int             ot__spec_has_tuner(const ot_campaign_spec *spec, ot_tuner t);
 /* The first tuner of the spec that looks in the casebook; OT_TUNERS if none does. */
 ot_tuner        ot__spec_casebook_tuner(const ot_campaign_spec *spec);

@@ -43,4 +43,7 @@ ot_status ot__store_spec(ot_campaign_spec *spec, ot_store *s);
 
 extern const char ot__store_schema[], ot__store_additions[];            /* schema.c: version 1, and what version 2 adds */
 
+/* answers.c: the numbers of the layout's kind from a full signature (K, L + C) and moments (2 L; only for that kind). */
+void ot__answers_arrange(float *out, const ot_layout *l, const float *full, const float *moments);
+
 #endif

@@ -16,6 +16,7 @@ void ot_campaign_results_free(ot_campaign_results *r)
     ot_free(r->seconds);
     ot_free(r->backward);
     ot_free(r->forward);
+    ot_free(r->unrounded);
     ot_free(r->tuned);
     ot_free(r->untuned);
     ot_free(r->delta_sys);
@@ -109,13 +110,14 @@ static ot_status read_chips(ot_campaign_results *r, ot_store *s)
     return st;
 }
 
-static ot_status read_tunings(ot_campaign_results *r, ot_store *s, int tuner)
+static ot_status read_tunings(ot_campaign_results *r, ot_store *s, int tuner, int *any)
 {
     sqlite3_stmt *stmt;
-    int more, i = 0;
+    int more, i = 0, rounds = 0;
     OT_TRY(ot__store_ask(&stmt, s,
-                         "SELECT t.chip, m.correct, t.images_forward, t.images_backward, t.seconds FROM tuning t JOIN chip c ON"
+                         "SELECT t.chip, m.correct, t.images_forward, t.images_backward, t.seconds, u.correct FROM tuning t JOIN chip c ON"
                          " c.number = t.chip AND c.role = 'evaluate' JOIN measurement m ON m.chip = t.chip AND m.knobs = t.tuner"
+                         " LEFT JOIN measurement u ON u.chip = t.chip AND u.knobs = t.tuner || ' unrounded'"
                          " WHERE t.tuner = ?1 ORDER BY t.chip", "t", ot_tuner_name(r->tuners[tuner])));
     ot_status st = ot__store_next(s, stmt, &more);
     for (; st == OT_OK && more; st = ot__store_next(s, stmt, &more)) {
@@ -127,8 +129,11 @@ static ot_status read_tunings(ot_campaign_results *r, ot_store *s, int tuner)
         r->forward[at] = sqlite3_column_int64(stmt, 2);
         r->backward[at] = sqlite3_column_int64(stmt, 3);
         r->seconds[at] = sqlite3_column_double(stmt, 4);
+        r->unrounded[at] = sqlite3_column_int64(stmt, 5);
+        rounds |= sqlite3_column_type(stmt, 5) != SQLITE_NULL;
     }
     sqlite3_finalize(stmt);
+    *any |= rounds;
     return st;
 }
 
@@ -146,13 +151,19 @@ ot_status ot_campaign_results_read(ot_campaign_results **out, const char *db_pat
     r->delta_sys = ot_alloc(n, sizeof *r->delta_sys);
     r->untuned = ot_alloc(n, sizeof *r->untuned);
     r->tuned = ot_alloc(nt, sizeof *r->tuned);
+    r->unrounded = ot_alloc(nt, sizeof *r->unrounded);
     r->forward = ot_alloc(nt, sizeof *r->forward);
     r->backward = ot_alloc(nt, sizeof *r->backward);
     r->seconds = ot_alloc(nt, sizeof *r->seconds);
-    if (!r->chip || !r->delta_sys || !r->untuned || !r->tuned || !r->forward || !r->backward || !r->seconds)
+    if (!r->chip || !r->delta_sys || !r->untuned || !r->tuned || !r->unrounded || !r->forward || !r->backward || !r->seconds)
         OT_FAIL_TO(done, st, OT_E_NOMEM, "%s: no memory for the results of %zu chips", db_path, n);
     OT_TRY_TO(done, st, read_chips(r, s));
-    for (int t = 0; t < r->n_tuners; t++) OT_TRY_TO(done, st, read_tunings(r, s, t));
+    int rounds = 0;
+    for (int t = 0; t < r->n_tuners; t++) OT_TRY_TO(done, st, read_tunings(r, s, t, &rounds));
+    if (!rounds) {
+        ot_free(r->unrounded);
+        r->unrounded = NULL;
+    }
 done:
     ot__store_close(s);
     if (st != OT_OK) {
@@ -196,6 +207,15 @@ void ot_campaign_yield(ot_yield *out, const ot_campaign_results *r, double drop)
         out->images[e] = out->flagged ? images / out->flagged : NAN;
         out->seconds[e] = out->flagged ? seconds / out->flagged : NAN;
     }
+}
+
+void ot_campaign_recovery(ot_recovery *out, const ot_campaign_results *r, double drop)
+{
+    const int64_t want = wanted(r, drop);
+    *out = (ot_recovery){.drop = drop};
+    for (int e = 0; e <= r->n_tuners; e++)
+        for (int i = 0; i < r->n; i++) out->bad[e] += final(r, i, e, want) < want;
+    for (int e = 0; e <= r->n_tuners; e++) out->recovered[e] = out->bad[0] ? ot_wilson(out->bad[0] - out->bad[e], out->bad[0]) : (ot_rate){NAN, NAN, NAN};
 }
 
 ot_status ot_campaign_compare(ot_paired *out, const ot_campaign_results *r, int a, int b, double drop)

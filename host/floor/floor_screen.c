@@ -63,6 +63,7 @@ static ot_status mend(ot_floor *f, const float *signature, ot_floor_result *r)
         memcpy(f->gain, c->gain + (int64_t)r->nearest * c->l, bytes);
         memcpy(f->offset, c->offset + (int64_t)r->nearest * c->l, bytes);
     }
+    if (m->knobs != OT_KNOBS_GAIN_OFFSET && m->kind != OT_MENDER_NONE) r->held += ot_ladder_round(&m->ladder, f->gain, f->layout.relus);
     for (int i = 0; i < f->layout.relus; i++)
         if (!isfinite(f->gain[i]) || !isfinite(f->offset[i]))
             OT_FAIL(OT_E_DATA, "signature: the mender '%s' gives gain %g, offset %g for layer %d, want finite", ot_mender_name(m->kind), (double)f->gain[i],

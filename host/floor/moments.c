@@ -22,10 +22,23 @@ int ot_ridge_knobs_value(const ot_ridge_knobs *m, const double *x, float *gain, 
     return held;
 }
 
+/* A threshold follows the spread of its layer's currents, a gain makes it good. */
+static int threshold(const ot_moments *m, int i, const float *signature, float *gain, float *offset)
+{
+    const double sd = (double)signature[m->sd_at[i]], ratio = m->knobs == OT_KNOBS_GAIN ? m->sd[i] / sd : sd / m->sd[i];
+    const double a = sd > 0 && m->sd[i] > 0 && isfinite((float)ratio) ? ratio : 1;
+    gain[i] = (float)(a < LEAST_GAIN ? LEAST_GAIN : a), offset[i] = 0;
+    return a < LEAST_GAIN;
+}
+
 int ot_moments_knobs(const ot_moments *m, const float *signature, float *gain, float *offset)
 {
     int held = 0;
     for (int i = 0; i < m->l; i++) {
+        if (m->knobs != OT_KNOBS_GAIN_OFFSET) {
+            held += threshold(m, i, signature, gain, offset);
+            continue;
+        }
         double mean = (double)signature[m->mean_at[i]], sd = (double)signature[m->sd_at[i]], a = 1, b = 0;
         if (sd > 0 && m->sd[i] > 0 && isfinite((float)(m->sd[i] / sd))) {
             int low = m->sd[i] / sd < LEAST_GAIN;

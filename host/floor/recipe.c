@@ -41,6 +41,17 @@ ot_status ot_mender_parse(ot_mender *out, const char *name)
     return st;
 }
 
+static const char *const knob_kinds[] = {"gain-offset", "threshold", "gain"};
+const char *ot_knob_kind_name(ot_knob_kind kind) { return ot__name_of(knob_kinds, OT_KNOB_KINDS, (int)kind); }
+
+ot_status ot_knob_kind_parse(ot_knob_kind *out, const char *name)
+{
+    int       i;
+    ot_status st = ot__name_parse(&i, knob_kinds, OT_KNOB_KINDS, "knobs", name);
+    if (st == OT_OK) *out = (ot_knob_kind)i;
+    return st;
+}
+
 int ot_layout_length(const ot_layout *l)
 {
     int64_t k = l->images, relus = l->relus, classes = l->classes;

@@ -197,6 +197,7 @@ static ot_status cases(ot_cases *c, ot_mender kind, int p, ot_floor *f, const ch
 static ot_status moments(ot_moments *m, ot_floor *f, const char *name)
 {
     m->l = f->layout.relus;
+    m->knobs = f->mending.knobs;
     TAKE(m->mean, "moments", "mean", F64, m->l);
     TAKE(m->sd, "moments", "sd", F64, m->l);
     TAKE(m->mean_at, "moments", "mean_at", I32, m->l);
@@ -206,6 +207,20 @@ static ot_status moments(ot_moments *m, ot_floor *f, const char *name)
     return within(m->sd_at, m->l, 0, f->layout.length - 1, "moments", "sd_at", name);
 }
 
+/* A recipe that says nothing of its knobs is of a network with ReLU layers. */
+static ot_status knobs(ot_mending *m, ot_floor *f, const char *name)
+{
+    const char   *kind = ot_floor_text(f, "knobs");
+    const double *v = NULL;
+    if (kind && ot_knob_kind_parse(&m->knobs, kind) != OT_OK) return ot__fail_prefix(OT_E_FORMAT, "%s: ", name);
+    if (m->knobs == OT_KNOBS_GAIN_OFFSET || !ot__recipe_has(f, "ladder")) return OT_OK;
+    TAKE(v, "", "ladder", F64, 3);
+    m->ladder = (ot_ladder){.bits = v[0] >= 1 && v[0] <= 16 ? (int)v[0] : -1, .low = v[1], .high = v[2]};
+    if (m->ladder.bits != v[0] || !ot_ladder_fits(&m->ladder))
+        OT_FAIL(OT_E_DATA, "%s: ladder of %g bits from %g to %g, want 1..16 bits and levels that rise, 1/64 or more", name, v[0], v[1], v[2]);
+    return OT_OK;
+}
+
 ot_status ot__recipe_mending(ot_mending *m, ot_floor *f, const char *name)
 {
     const char *kind;
@@ -213,6 +228,7 @@ ot_status ot__recipe_mending(ot_mending *m, ot_floor *f, const char *name)
     OT_TRY(ot__recipe_text(&kind, f, "mender", name));
     ot_status st = ot_mender_parse(&m->kind, kind);
     if (st != OT_OK) return ot__fail_prefix(OT_E_FORMAT, "%s: ", name);
+    OT_TRY(knobs(m, f, name));
     int looks = m->kind == OT_MENDER_LEARNED || m->kind == OT_MENDER_NEAREST || m->kind == OT_MENDER_KNN;
     if (looks && !ot__recipe_has(f, "cases.x")) OT_FAIL(OT_E_SHAPE, "%s: the casebook is empty, the mender '%s' looks in one", name, kind);
     if (ot__recipe_has(f, "cases.x")) OT_TRY(cases(&m->cases, m->kind, p, f, name));

@@ -413,8 +413,8 @@ static ot_status lower_spike(onnx_reader *r, const Onnx__NodeProto *node)
     if (isnan(l.threshold)) NODE_FAIL(OT_E_FORMAT, "no threshold, want attribute 'threshold', a float above 0");
     if (reset && reset->has_s) {
         int k = 0;
-        while (k < 3 && (strlen(ot__reset_names[k]) != reset->s.len || memcmp(ot__reset_names[k], reset->s.data, reset->s.len))) k++;
-        if (k == 3) NODE_FAIL(OT_E_FORMAT, "reset '%.*s', want subtract, fixed or zero", (int)(reset->s.len < 40 ? reset->s.len : 40), (const char *)reset->s.data);
+        while (k < OT_RESETS && (strlen(ot__reset_names[k]) != reset->s.len || memcmp(ot__reset_names[k], reset->s.data, reset->s.len))) k++;
+        if (k == OT_RESETS) NODE_FAIL(OT_E_FORMAT, "reset '%.*s', want subtract, fixed, zero or once", (int)(reset->s.len < 40 ? reset->s.len : 40), (const char *)reset->s.data);
         l.reset = (ot_reset)k;
     }
     if (l.reset == OT_RESET_FIXED) l.u_rst = onnx__float(node, "u_rst", NAN);

@@ -183,9 +183,10 @@ static ot_status read_spiking(onnx_reader *r, const char *key, const char *value
         if (n < 1) OT_FAIL(OT_E_FORMAT, "%s: metadata %s = '%.40s', want 1..%d", r->path, key, value, OT_MAX_STEPS);
         s->steps = (int)n;
     } else if (!strcmp(key, "ohmtrim.coding")) {
-        int rate = !strcmp(value, ot__coding_names[OT_CODING_RATE]);
-        if (!rate && strcmp(value, ot__coding_names[OT_CODING_DIRECT])) OT_FAIL(OT_E_FORMAT, "%s: metadata %s = '%.40s', want direct or rate", r->path, key, value);
-        s->coding = rate ? OT_CODING_RATE : OT_CODING_DIRECT;
+        int k = 0;
+        while (k < OT_CODINGS && strcmp(value, ot__coding_names[k])) k++;
+        if (k == OT_CODINGS) OT_FAIL(OT_E_FORMAT, "%s: metadata %s = '%.40s', want direct, rate or latency", r->path, key, value);
+        s->coding = (ot_coding)k;
     } else if (!strcmp(key, "ohmtrim.spike_seed")) {
         OT_TRY(whole_number(r, key, value, UINT64_MAX, &n));
         s->seed = n;

@@ -210,7 +210,7 @@ static void write_spike(writer *w, const ot_layer *l, const char *name, const ch
 {
     Onnx__NodeProto *n = node(w, "IF", name, out, 1, in);
     if (!w->failed) n->domain = (char *)(uintptr_t)OT_ONNX_DOMAIN;
-    set_float(w, n, "threshold", w->gain ? w->gain[l->spike] : l->threshold);
+    set_float(w, n, "threshold", w->gain ? w->gain[l->spike] * l->threshold : l->threshold);
     set_float(w, n, "leak", l->leak);
     set_string(w, n, "reset", ot__reset_names[l->reset]);
     if (l->reset == OT_RESET_FIXED) set_float(w, n, "u_rst", l->u_rst);

@@ -103,19 +103,15 @@ ot_status ot_fleet_correct(ot_fleet *f, const double *gain)
 ot_status ot_fleet_set_knobs(ot_fleet *f, const float *gain, const float *offset)
 {
     const size_t L = relus(f);
-    if (f->plan->spiking && (gain || offset))                       /* checked now, by the plan, and set there when each chip has its turn */
-        for (size_t k = 0; k < (size_t)f->n; k++) OT_TRY(ot_plan_set_knobs(f->plan, gain ? gain + k * L : NULL, offset ? offset + k * L : NULL));
-    for (size_t i = 0; i < (size_t)f->n * L && !f->plan->spiking; i++) {
-        if (gain && !(gain[i] >= 0.015625f && isfinite(gain[i])))
-            OT_FAIL(OT_E_RANGE, "chip %u: gain of ReLU layer %zu = %g, want a finite number of at least 1/64", f->numbers[i / L], i % L, (double)gain[i]);
-        if (offset && !isfinite(offset[i]))
-            OT_FAIL(OT_E_RANGE, "chip %u: offset of ReLU layer %zu = %g, want a finite number", f->numbers[i / L], i % L, (double)offset[i]);
-    }
+    for (size_t i = 0; i < (size_t)f->n * L; i++)
+        if (ot__plan_check_knob(f->plan, (int)(i % L), gain ? gain[i] : 1, offset ? offset[i] : 0) != OT_OK)
+            return ot__fail_prefix(OT_E_RANGE, "chip %u: ", f->numbers[i / L]);
     for (size_t k = 0; k < (size_t)f->n; k++) {
         float *knobs = f->knobs + k * 2 * L;
-        ot_network_knobs_untuned(f->plan->net, knobs, knobs + L);
-        if (gain) memcpy(knobs, gain + k * L, L * sizeof *gain);
-        if (offset) memcpy(knobs + L, offset + k * L, L * sizeof *offset);
+        for (size_t l = 0; l < L; l++) {
+            knobs[l] = gain ? gain[k * L + l] : 1;
+            knobs[L + l] = offset ? offset[k * L + l] : 0;
+        }
     }
     return f->many ? ot__fleet_many_knobs(f) : OT_OK;
 }

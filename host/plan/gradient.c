@@ -7,11 +7,12 @@
 #include <math.h>
 #include <string.h>
 
-/* Derivatives to counts as derivatives to the spikes of each step: the same at every one. */
+/* Derivatives to counts as derivatives to the spikes of each step: the same at every one, or times what a spike counts there. */
 static void spread(ot_plan *p, int n)
 {
     const size_t classes = (size_t)p->classes, steps = p->spiking ? (size_t)p->spiking->steps : 0;
-    for (size_t i = 0; i < (size_t)n * steps; i++) memcpy(p->frames + i * classes, p->out + i / steps * classes, classes * sizeof *p->out);
+    for (size_t i = 0; i < (size_t)n * steps; i++)
+        for (size_t c = 0; c < classes; c++) p->frames[i * classes + c] = p->out[i / steps * classes + c] * ot__spike_score(p, (int)(i % steps));
 }
 
 /* The loss of one row of logits, which become its derivatives times weight. */
@@ -84,7 +85,7 @@ ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_o
         void          *g = ot__plan_grad(p, s->dst);
         if (!g) continue;
         if (l >= 0) {
-            back.gain = p->gain[l];
+            back.gain = s->kind == OT_STEP_SPIKE ? ot__step_threshold(s, p->gain[l]) : p->gain[l];
             back.offset = p->offset[l];
             if (grad_gain) back.grad_gain = &gain, back.grad_offset = &offset;
         }
@@ -92,7 +93,7 @@ ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_o
         void *dsrc = ot__plan_operand(p, s->src, &back.add_src), *dres = ot__plan_operand(p, s->res, &back.add_res);
         OT_TRY(b->backward(p->be->ctx, p->ops[i], ot__plan_tensor(p, s->src), ot__plan_tensor(p, s->dst), g, dsrc, dres, p->scratch, &back));
         if (l >= 0 && grad_gain) {
-            grad_gain[l] += gain;
+            grad_gain[l] += s->kind == OT_STEP_SPIKE ? gain * ot__step_threshold_slope(s, p->gain[l]) : gain;
             grad_offset[l] += offset;
         }
     }

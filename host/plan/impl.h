@@ -28,6 +28,7 @@ struct ot_plan {
     const ot_network *net;         /* borrowed */
     ot_plan_options   opt;
     const ot_spiking *spiking;     /* the network's, or NULL */
+    int               once;        /* its neurons fire once: the first of the last layer tells the class */
     int               n_steps, n_tensors, relus, classes, logits;      /* relus: layers with knobs; logits: tensor */
     ot_step          *steps;
     void            **ops;
@@ -60,6 +61,12 @@ ot_status ot__plan_steps(ot_plan *p, int n, int taps);
 ot_status ot__plan_take_image(const ot_plan *p, const ot_data *data, int64_t number, float *to);
 /* run.c: the logits of n images into p->out (spiking: counts; their spikes into p->frames). */
 ot_status ot__plan_answers(ot_plan *p, int n);
+/* plan.c: whether a pair of knobs may be set, or a sentence. */
+ot_status ot__plan_check_knob(const ot_plan *p, int l, float gain, float offset);
+/* spiking.c: the threshold of a spiking step's layer at gain `gain`, and its derivative to that. */
+float     ot__step_threshold(const ot_step *s, float gain);
+double    ot__step_threshold_slope(const ot_step *s, float gain);
+float     ot__spike_score(const ot_plan *p, int t);
 /* Which knob a step has, or -1. */
 static inline int ot__step_knob(const ot_step *s) { return s->relu ? s->relu->relu : s->kind == OT_STEP_SPIKE ? s->layer->spike : -1; }
 /* gradient.c: adds the cross-entropies of the n images whose logits lie in p->out (spikes: p->frames too), which then holds their derivatives

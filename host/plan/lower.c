@@ -140,15 +140,15 @@ static void trace(ot_plan *p)
 void ot__plan_lower(ot_plan *p)
 {
     const ot_spiking *spiking = ot_network_spiking(p->net);
-    const int         rate = spiking->coding == OT_CODING_RATE && ot_network_spikes(p->net) > 0;
+    const int         coded = spiking->coding != OT_CODING_DIRECT && ot_network_spikes(p->net) > 0;
     size_t parameter = 0, statistic = 0;
     for (int i = 0; i < p->n_tensors; i++) {
         const ot_layer *l = ot_network_layer(p->net, i);
         ot__tensor     *t = &p->tensors[i];
         t->shape = shape_of(p, i);
         t->scale = 1;
-        t->frames = l->timed || rate ? spiking->steps : 1;
-        t->events = i == 0 ? rate : keeps_zeros(l->op) ? p->tensors[l->in[0]].events : l->op == OT_OP_SPIKE;
+        t->frames = l->timed || coded ? spiking->steps : 1;
+        t->events = i == 0 ? coded : keeps_zeros(l->op) ? p->tensors[l->in[0]].events : l->op == OT_OP_SPIKE;
         t->parameter = parameter;
         t->statistic = statistic;
         parameter += ot_layer_weights(l) + (l->bias ? (size_t)l->c : 0) + (l->gamma ? 2 * (size_t)l->c : 0);

@@ -4,8 +4,6 @@
  * of a forward pass, on a hundred images, once a chip.  A spiking layer is a step of its own: its currents lie there already. */
 #include "plan/impl.h"
 
-#include <math.h>
-
 static ot_status stop_at(ot_plan *p, int step, int n, ot_moment_fn fn, void *user)
 {
     const ot_step *s = &p->steps[step];
@@ -15,10 +13,7 @@ static ot_status stop_at(ot_plan *p, int step, int n, ot_moment_fn fn, void *use
     if (!p->spiking) OT_TRY(ot__plan_step(p, step, n, 0, 1));
     OT_TRY(p->be->i->moments(p->be->ctx, ot__plan_tensor(p, at), p->tensors[at].shape, n * p->tensors[at].frames, &mean, &sd));
     OT_TRY(fn(user, l, mean, sd, &gain, &offset));
-    if (p->spiking && !(gain > 0 && isfinite(gain) && offset == 0))
-        OT_FAIL(OT_E_RANGE, "knobs of spiking layer %d = %g, %g, want a finite threshold above 0, and 0", l, (double)gain, (double)offset);
-    if (!p->spiking && !(gain >= 0.015625f && isfinite(gain) && isfinite(offset)))
-        OT_FAIL(OT_E_RANGE, "knobs of ReLU layer %d = %g, %g, want finite ones with a gain of at least 1/64", l, (double)gain, (double)offset);
+    OT_TRY(ot__plan_check_knob(p, l, gain, offset));
     p->gain[l] = gain;
     p->offset[l] = offset;
     return OT_OK;

@@ -31,8 +31,8 @@ static ot_status check_spiking(const ot_network *net, const ot_plan_options *opt
     if (!ot_network_spikes(net)) return OT_OK;
     OT_TRY(ot_network_check_spiking(net));
     if (opt->chips > 0) OT_FAIL(OT_E_UNSUPPORTED, "several chips of a spiking network at once are not supported, want one plan a chip");
-    if (opt->use == OT_PLAN_TRAIN) OT_FAIL(OT_E_UNSUPPORTED, "training a spiking network is not supported");
-    if (opt->input_gradient && s->coding == OT_CODING_RATE) OT_FAIL(OT_E_UNSUPPORTED, "gradients to images through random input spikes do not exist, want direct coding");
+    if (opt->input_gradient && s->coding != OT_CODING_DIRECT) OT_FAIL(OT_E_UNSUPPORTED, "gradients to images through input spikes do not exist, want direct coding");
+    if (opt->spike_loss == OT_SPIKE_LOSS_RATE && ot_network_once(net)) OT_FAIL(OT_E_UNSUPPORTED, "the loss of rates for neurons that fire once, want that of counts");
     return OT_OK;
 }
 
@@ -48,7 +48,7 @@ static ot_status make(ot_plan **out, ot_backend *be, const ot_network *net, cons
     if (!p) OT_NOMEM("plan", bytes);
     const ot_layer *in = ot_network_layer(net, 0);
     *p = (ot_plan){.be = be, .net = net, .opt = *opt, .n_tensors = (int)n, .relus = ot_network_knobs(net),
-                   .spiking = ot_network_spikes(net) ? ot_network_spiking(net) : NULL,
+                   .spiking = ot_network_spikes(net) ? ot_network_spiking(net) : NULL, .once = ot_network_once(net),
                    .classes = ot_network_classes(net), .logits = (int)n - 1, .image = (size_t)in->c * (size_t)in->h * (size_t)in->w, .bytes = bytes};
     p->tensors = (ot__tensor *)(p + 1);
     p->steps = (ot_step *)(p->tensors + n);
@@ -128,7 +128,6 @@ done:
 
 size_t            ot_plan_bytes(const ot_plan *p) { return total(p); }
 const ot_network *ot_plan_network(const ot_plan *p) { return p->net; }
-int               ot_plan_relus(const ot_plan *p) { return p->spiking ? 0 : p->relus; }
 int               ot_plan_knobs(const ot_plan *p) { return p->relus; }
 
 /* Batch norm as one multiplication and one addition a channel, worked out in double. */
@@ -176,29 +175,22 @@ ot_status ot_plan_load(ot_plan *p, const ot_chip *chip)
     return OT_OK;
 }
 
-static ot_status check_thresholds(const ot_plan *p, const float *threshold, const float *offset)
+ot_status ot__plan_check_knob(const ot_plan *p, int l, float gain, float offset)
 {
-    for (int l = 0; l < p->relus; l++) {
-        if (threshold && !(threshold[l] > 0 && isfinite(threshold[l])))
-            OT_FAIL(OT_E_RANGE, "threshold of spiking layer %d = %g, want a finite number above 0", l, (double)threshold[l]);
-        if (offset && !(offset[l] == 0)) OT_FAIL(OT_E_RANGE, "offset of spiking layer %d = %g, want 0: it has a threshold alone", l, (double)offset[l]);
-    }
+    const char *kind = p->spiking ? "spiking" : "ReLU";
+    if (!(gain >= 0.015625f && isfinite(gain)))
+        OT_FAIL(OT_E_RANGE, "gain of %s layer %d = %g, want a finite number of at least 1/64", kind, l, (double)gain);
+    if (!isfinite(offset)) OT_FAIL(OT_E_RANGE, "offset of %s layer %d = %g, want a finite number", kind, l, (double)offset);
+    if (p->spiking && !(offset == 0)) OT_FAIL(OT_E_RANGE, "offset of spiking layer %d = %g, want 0: it has a gain alone", l, (double)offset);
     return OT_OK;
 }
 
 ot_status ot_plan_set_knobs(ot_plan *p, const float *gain, const float *offset)
 {
-    if (p->spiking) OT_TRY(check_thresholds(p, gain, offset));
-    for (int l = 0; l < p->relus && !p->spiking; l++) {
-        if (gain && !(gain[l] >= 0.015625f && isfinite(gain[l])))
-            OT_FAIL(OT_E_RANGE, "gain of ReLU layer %d = %g, want a finite number of at least 1/64", l, (double)gain[l]);
-        if (offset && !isfinite(offset[l]))
-            OT_FAIL(OT_E_RANGE, "offset of ReLU layer %d = %g, want a finite number", l, (double)offset[l]);
-    }
-    ot_network_knobs_untuned(p->net, p->gain, p->offset);
+    for (int l = 0; l < p->relus; l++) OT_TRY(ot__plan_check_knob(p, l, gain ? gain[l] : 1, offset ? offset[l] : 0));
     for (int l = 0; l < p->relus; l++) {
-        if (gain) p->gain[l] = gain[l];
-        if (offset) p->offset[l] = offset[l];
+        p->gain[l] = gain ? gain[l] : 1;
+        p->offset[l] = offset ? offset[l] : 0;
     }
     return OT_OK;
 }

@@ -31,7 +31,7 @@ ot_status ot__plan_step(ot_plan *p, int i, int n, int taps, int skip_relu)
     const int      l = ot__step_knob(s);
     ot_step_run    run = {.n = n * p->tensors[s->dst].frames, .gain = 1.0f, .skip_relu = skip_relu};
     if (l >= 0) {
-        run.gain = p->gain[l];
+        run.gain = s->kind == OT_STEP_SPIKE ? ot__step_threshold(s, p->gain[l]) : p->gain[l];
         run.offset = p->offset[l];
         if (taps) run.tap = p->tap + (size_t)l * (size_t)p->opt.tile;
     }
@@ -52,7 +52,7 @@ ot_status ot__plan_answers(ot_plan *p, int n)
     if (!p->spiking) return OT_OK;
     memset(p->out, 0, (size_t)n * classes * sizeof *p->out);
     for (size_t i = 0; i < (size_t)n * frames; i++)                  /* whole numbers: exact in any order */
-        for (size_t c = 0; c < classes; c++) p->out[i / frames * classes + c] += p->frames[i * classes + c];
+        for (size_t c = 0; c < classes; c++) p->out[i / frames * classes + c] += p->frames[i * classes + c] * ot__spike_score(p, (int)(i % frames));
     return OT_OK;
 }
 

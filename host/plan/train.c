@@ -1,6 +1,7 @@
 /* train.c - one minibatch of weight training: parameters in, their gradient and the minibatch's statistics out.
  *
- * What to do with the gradient (momentum, decay, schedule) is the train stage's business.  Knobs stay at what they were set to. */
+ * What to do with the gradient (momentum, decay, schedule) is the train stage's business.  Knobs stay at what they were set to.
+ * In a spiking network batch norm takes its statistics over time steps as well (tdBN): a step's frames are so many images to it. */
 #include "plan/impl.h"
 
 #include <math.h>
@@ -49,9 +50,9 @@ ot_status ot_plan_train(ot_plan *p, const float *images, const int32_t *labels, 
     if (n < 1 || n > p->opt.tile) OT_FAIL(OT_E_RANGE, "training on %d images, want 1..%d (the plan's tile)", n, p->opt.tile);
     for (int k = 0; k < n; k++)
         if (labels[k] < 0 || labels[k] >= p->classes) OT_FAIL(OT_E_DATA, "label of image %d = %d, want 0..%d", k, (int)labels[k], p->classes - 1);
-    OT_TRY(p->be->i->put(p->be->ctx, ot__plan_tensor(p, 0), p->tensors[0].shape, n, images));
+    OT_TRY(p->be->i->put(p->be->ctx, ot__plan_tensor(p, 0), p->tensors[0].shape, n * p->tensors[0].frames, images));
     OT_TRY(ot__plan_steps(p, n, 0));
-    OT_TRY(p->be->i->get(p->be->ctx, p->out, p->tensors[p->logits].shape, n, ot__plan_tensor(p, p->logits)));
+    OT_TRY(ot__plan_answers(p, n));
     int64_t right = 0;
     double  sum = 0.0;
     for (int k = 0; k < n; k++) right += ot_plan_class(p->out + (size_t)k * (size_t)p->classes, p->classes) == labels[k];

@@ -31,6 +31,8 @@ static ot_status check(const ot_chips *u, const ot_chips *t, const ot_book_optio
     int same = u->n > 0;
     for (int i = 1; i < u->n; i++) same &= u->accuracy[i] == u->accuracy[0];
     if (same) OT_FAIL(OT_E_DATA, "all %d chips have the accuracy %g: there is nothing to predict", u->n, u->accuracy[0]);
+    if (o->knobs != OT_KNOBS_GAIN_OFFSET && !ot_ladder_fits(&o->ladder))
+        OT_FAIL(OT_E_RANGE, "ladder of %d bits from %g to %g, want 0..16 bits and levels that rise, 1/64..64", o->ladder.bits, o->ladder.low, o->ladder.high);
     const int needs = o->mender != OT_MENDER_MOMENTS && o->mender != OT_MENDER_NONE;
     if (needs && u->n > 0 && (u->n_knobs < 1 || !u->gain || !u->offset || u->l < 1))
         OT_FAIL(OT_E_DATA, "no knobs of tuned chips were given, so the casebook is empty; the mender %s wants them", ot_mender_name(o->mender));
@@ -69,13 +71,13 @@ static ot_status moments(ot_book *b, const ot_chips *u, const float *ideal)
     int32_t *at = (int32_t *)(void *)(target + 2 * L);
     for (size_t i = 0; i < 2 * L; i++) target[i] = (double)ideal[i], at[i] = (int32_t)((size_t)u->s - 2 * L + i);
     b->moments = target;
-    b->mending.moments = (ot_moments){.l = u->l, .mean = target, .sd = target + L, .mean_at = at, .sd_at = at + L};
+    b->mending.moments = (ot_moments){.l = u->l, .knobs = b->mending.knobs, .mean = target, .sd = target + L, .mean_at = at, .sd_at = at + L};
     return OT_OK;
 }
 
 static ot_status mending(ot_book *b, const ot_chips *u, const ot_book_options *o)
 {
-    b->mending = (ot_mending){.kind = o->mender, .k = o->knn};
+    b->mending = (ot_mending){.kind = o->mender, .k = o->knn, .knobs = o->knobs, .ladder = o->ladder};
     if (o->mender == OT_MENDER_MOMENTS) OT_TRY(moments(b, u, o->ideal));
     if (u->n_knobs < 1) return OT_OK;
     OT_TRY(ot__casebook_make(&b->casebook, &b->before->judge.features, u->signature, u->gain, u->offset, u->n_knobs, u->s, u->l, o->clusters));

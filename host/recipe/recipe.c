@@ -29,7 +29,7 @@ typedef struct writer {
     int       n;
     cJSON    *texts;
     ot_status st;                                       /* of the first failure; what comes after it is left out */
-    double    numbers[2][12], rule[5];                  /* single numbers of each judge, as arrays */
+    double    numbers[2][12], rule[5], ladder[3];                /* single numbers of each judge, as arrays */
 } writer;
 
 static void add(writer *w, const char *prefix, const char *name, ot_dtype dtype, const void *data, int n_dims, int64_t a, int64_t b, int64_t c,
@@ -148,6 +148,12 @@ static void mending(writer *w, const ot_mending *m, int l, int p)
             add1(w, "cases", "label", OT_DTYPE_I32, c->label, c->n);
             add1(w, "cases", "medoid", OT_DTYPE_I32, c->medoid, c->clusters);
         }
+    }
+    if (m->knobs != OT_KNOBS_GAIN_OFFSET) text(w, "", "knobs", ot_knob_kind_name(m->knobs));
+    if (m->knobs != OT_KNOBS_GAIN_OFFSET && m->ladder.bits) {
+        const double ladder[] = {m->ladder.bits, m->ladder.low, m->ladder.high};
+        memcpy(w->ladder, ladder, sizeof ladder);
+        add1(w, "", "ladder", OT_DTYPE_F64, w->ladder, 3);
     }
     if (m->kind == OT_MENDER_KNN) text_count(w, "mender.k", m->k);
     if (m->kind == OT_MENDER_RIDGE) {

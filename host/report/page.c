@@ -107,6 +107,35 @@ static ot_status add_costs(ot_text *t, const report *p)
     return add_picture(t, p, "chips", "accuracy of every chip against its systematic variation, untuned and with each tuner");
 }
 
+/* Spiking networks: paper 002's Table II, and what rounding thresholds to the ladder cost. */
+static ot_status add_recovery(ot_text *t, const report *p)
+{
+    static const double lost[] = {0.10, 0.05, 0.04, 0.03};
+    const ot_campaign_results *r = p->r;
+    if (!r->unrounded) return OT_OK;
+    OT_TRY(ot__text_add(t, "<h2>Recovery of bad chips</h2>\n<p>Chips that lose more than so many points, untuned and tuned, and the share of them that tuning "
+                           "recovers (95 %% Wilson interval); thresholds are levels of a ladder of %d bits, %g to %g times the designed ones. Last: mean "
+                           "accuracy of every chip tuned, before thresholds went to its levels.</p>\n<table>\n<tr><th>", p->spec.ladder.bits, p->spec.ladder.low,
+                        p->spec.ladder.high));
+    for (int d = 0; d < 4; d++) OT_TRY(ot__text_add(t, "<th>%.0f points", 100 * lost[d]));
+    OT_TRY(ot__text_add(t, "<th>before rounding"));
+    for (int e = 0; e <= r->n_tuners; e++) {
+        double sum = 0;
+        OT_TRY(ot__text_add(t, "\n<tr><td>%s", report__name(p, e)));
+        for (int d = 0; d < 4; d++) {
+            ot_recovery v;
+            ot_campaign_recovery(&v, r, lost[d]);
+            OT_TRY(ot__text_add(t, "<td>%d bad", v.bad[e]));
+            if (e && v.bad[0])
+                OT_TRY(ot__text_add(t, ", %.1f %% recovered <small>(%.0f&ndash;%.0f)</small>", 100 * v.recovered[e].value, 100 * v.recovered[e].low,
+                                    100 * v.recovered[e].high));
+        }
+        for (int i = 0; i < r->n && e; i++) sum += (double)r->unrounded[(size_t)i * (size_t)r->n_tuners + (size_t)(e - 1)];
+        OT_TRY(e ? ot__text_add(t, "<td>%.2f %%", 100 * sum / ((double)r->n * (double)r->images)) : ot__text_add(t, "<td>"));
+    }
+    return ot__text_add(t, "\n</table>\n");
+}
+
 static ot_status add_comparisons(ot_text *t, const report *p)
 {
     const ot_campaign_results *r = p->r;
@@ -146,6 +175,7 @@ ot_status report__page(const report *p)
     if (st == OT_OK) st = add_summary(&t, p);
     if (st == OT_OK) st = add_yields(&t, p);
     if (st == OT_OK) st = add_costs(&t, p);
+    if (st == OT_OK) st = add_recovery(&t, p);
     if (st == OT_OK) st = add_comparisons(&t, p);
     if (st == OT_OK) st = report__verdicts(&t, p);
     if (st == OT_OK) st = add_end(&t, p);

@@ -56,9 +56,13 @@ static void identity(char text[IDENTITY_MAX], const ot__trainer *t)
                  number(a, o->lr), number(b, o->momentum), number(c, o->weight_decay), o->minibatch, t->n_shards, o->warmup_epochs,
                  o->crop_pad, o->flip, number(d, o->label_smoothing), o->seed);
     /* more epochs than before are welcome where the schedule does not depend on their number */
-    if (o->schedule == OT_SCHEDULE_COSINE) snprintf(text + n, IDENTITY_MAX - (size_t)n, "epochs: %d\n", o->epochs);
+    if (o->schedule == OT_SCHEDULE_COSINE) n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "epochs: %d\n", o->epochs);
     if (o->schedule == OT_SCHEDULE_STEP)
-        snprintf(text + n, IDENTITY_MAX - (size_t)n, "step: %s every %d epochs\n", number(a, o->step_gamma), o->step_epochs);
+        n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "step: %s every %d epochs\n", number(a, o->step_gamma), o->step_epochs);
+    if (ot_network_spikes(t->net))
+        snprintf(text + n, IDENTITY_MAX - (size_t)n, "steps: %d\nsurrogate: %d, sharpness %s\nloss of spikes: %s\n",
+                 ot_network_spiking(t->net)->steps, (int)o->surrogate, number(a, o->sharpness),
+                 o->spike_loss == OT_SPIKE_LOSS_COUNT ? "count" : "rate");
 }
 
 ot_status ot__checkpoint_write(const ot__trainer *t, const char *path)

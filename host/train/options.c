@@ -39,6 +39,10 @@ ot_status ot_train_check(const ot_train_options *o)
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1))
         OT_FAIL(OT_E_RANGE, "label_smoothing = %g, want 0 or more, below 1", o->label_smoothing);
     OT_TRY(ot__robust_check(o, NULL));
+    if (o->surrogate < 0 || o->surrogate >= OT_SURROGATES) OT_FAIL(OT_E_RANGE, "surrogate = %d, want one of ot_surrogate", (int)o->surrogate);
+    if (!(o->sharpness >= 0 && o->sharpness <= 1e6)) OT_FAIL(OT_E_RANGE, "sharpness of the surrogate = %g, want 0 (the usual one) to 1e6", o->sharpness);
+    if (o->spike_loss != OT_SPIKE_LOSS_COUNT && o->spike_loss != OT_SPIKE_LOSS_RATE)
+        OT_FAIL(OT_E_RANGE, "spike_loss = %d, want 0 (count) or 1 (rate)", (int)o->spike_loss);
     if (!(o->shards >= 0 && o->shards <= 256)) OT_FAIL(OT_E_RANGE, "shards = %d, want 0 (chosen) to 256", o->shards);
     if (o->shards > 0 && o->minibatch % o->shards)
         OT_FAIL(OT_E_RANGE, "minibatch = %d does not divide into %d equal shards", o->minibatch, o->shards);

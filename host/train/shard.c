@@ -9,7 +9,7 @@ ot_status ot__shard_open(void *trainer, int job)
 {
     ot__trainer *t = trainer;
     ot__shard *s = &t->shard[job];
-    size_t image = (size_t)t->train->c * t->train->h * t->train->w, bytes = (size_t)t->tile * image * sizeof(float);
+    size_t image = (size_t)t->train->c * t->train->h * t->train->w;
     ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
 
     OT_TRY(ot_backend_open(&s->backend, t->backend, NULL));
@@ -17,18 +17,22 @@ ot_status ot__shard_open(void *trainer, int job)
     opt.tile = t->tile;
     opt.label_smoothing = t->opt->label_smoothing;
     opt.relu_ste = t->opt->robust.activation_ste;
+    opt.surrogate = t->opt->surrogate;
+    opt.sharpness = t->opt->sharpness;
+    opt.spike_loss = t->opt->spike_loss;
     OT_TRY(ot_plan_open(&s->plan, s->backend, t->net, &opt));
     if (t->test) {
         opt = (ot_plan_options)OT_PLAN_OPTIONS_INIT;
         opt.tile = OT__TRAIN_EVAL_TILE;
         OT_TRY(ot_plan_open(&s->eval, s->backend, t->net, &opt));
     }
-    s->images = ot_alloc((size_t)t->tile * image, sizeof *s->images);
+    s->input = ot_plan_input(s->plan);
+    s->images = ot_alloc((size_t)t->tile * s->input, sizeof *s->images);
     s->one = ot_alloc(image, sizeof *s->one);
     s->labels = ot_alloc((size_t)t->tile, sizeof *s->labels);
     s->grad = ot_alloc(t->n_parameters, sizeof *s->grad);
     s->statistics = ot_alloc(t->n_statistics, sizeof *s->statistics);
-    if (!s->images || !s->one || !s->labels || !s->grad || !s->statistics) OT_NOMEM("a shard of the minibatch", bytes);
+    if (!s->images || !s->one || !s->labels || !s->grad || !s->statistics) OT_NOMEM("a shard of the minibatch", (size_t)t->tile * s->input * sizeof(float));
     return OT_OK;
 }
 
@@ -51,15 +55,17 @@ ot_status ot__shard_step(void *trainer, int job)
     ot__shard *s = &t->shard[job];
     const ot_data *d = t->train;
     const uint32_t *index = t->order + (size_t)t->step * t->opt->minibatch + (size_t)job * t->tile;
-    size_t image = (size_t)d->c * d->h * d->w;
+    const ot_spiking *spiking = ot_network_spiking(t->net);
+    const int coded = ot_network_spikes(t->net) && spiking->coding != OT_CODING_DIRECT; /* frames of spikes; with rate coding others every epoch */
     int augment = t->opt->crop_pad || t->opt->flip;
 
     for (int i = 0; i < t->tile; i++) {
-        float *to = s->images + (size_t)i * image;
+        float *to = s->images + (size_t)i * s->input;
         ot_data_image(d, t->net, index[i], augment ? s->one : to);
         if (augment)
             ot__augment_apply(to, s->one, d->c, d->h, d->w, t->opt->crop_pad,
                               ot__augment_choose(t->opt, index[i], (uint32_t)t->epoch), t->black);
+        if (coded) OT_TRY(ot_plan_input_spikes(s->plan, spiking->seed + t->opt->seed + (uint64_t)t->epoch, index[i], to));
         s->labels[i] = d->labels[index[i]];
     }
     OT_TRY(ot_plan_set_parameters(s->plan, ot__robust_parameters(t)));

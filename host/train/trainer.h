@@ -14,7 +14,8 @@ enum { OT__TRAIN_EVAL_TILE = 128 };       /* images at once when the test accura
 typedef struct ot__shard {
     ot_backend *backend;
     ot_plan *plan, *eval;     /* eval: NULL without a test set */
-    float *images, *one;      /* (tile, c, h, w); (c, h, w) */
+    size_t input;             /* numbers of an image: c h w, with rate coding T c h w */
+    float *images, *one;      /* (tile, input); (c, h, w) */
     int32_t *labels;          /* (tile) */
     float *grad, *statistics; /* (n_parameters), (n_statistics) */
     double loss;

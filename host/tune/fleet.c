@@ -93,24 +93,36 @@ static ot_status adam(const ot_tuning *t, int list, int64_t steps, ot_fleet *f, 
     return ot_fleet_set_knobs(f, gain, offset);
 }
 
-typedef struct matching { const double *mean, *sd; ot_tune_cost *cost; } matching;
+typedef struct matching { int spiking; const double *mean, *sd; ot_tune_cost *cost; } matching;
 
 static ot_status match(void *user, int chip, int relu, double mean, double sd, float *gain, float *offset)
 {
     const matching *m = user;
-    ot__match(m->mean[relu], m->sd[relu], mean, sd, gain, offset, &m->cost[chip]);
+    ot__match(m->spiking, m->mean[relu], m->sd[relu], mean, sd, gain, offset, &m->cost[chip]);
     return OT_OK;
 }
 
 static ot_status closed_form(ot_fleet *f, const ot_data *data, const uint32_t *index, int n, const double *mean, const double *sd, float *gain, float *offset,
                              ot_tune_cost *cost)
 {
-    matching m = {mean, sd, cost};
+    matching m = {ot__knobs_of(f->plan->net), mean, sd, cost};
     OT_TRY(ot_fleet_set_knobs(f, NULL, NULL));
     OT_TRY(ot_fleet_moments(f, data, index, n, match, &m));
     for (int k = 0; k < f->n; k++) cost[k].images_forward += n;
     knobs_out(f, gain, offset);
     return OT_OK;
+}
+
+/* Chips in turn: the backend's own fleets have no such search. */
+static ot_status match_rates(ot_fleet *f, const ot_tuning *t, float *gain, float *offset, ot_tune_cost *cost)
+{
+    const size_t L = (size_t)f->plan->relus;
+    OT_TRY(ot_fleet_set_knobs(f, NULL, NULL));
+    for (size_t k = 0; k < (size_t)f->n; k++) {
+        OT_TRY(ot__fleet_take_turn(f, (int)k));
+        OT_TRY(ot_tune_match_rates(f->plan, t->train, t->index[MATCH], (int)t->n[MATCH], t->rate, gain + k * L, offset + k * L, &cost[k]));
+    }
+    return ot_fleet_set_knobs(f, gain, offset);
 }
 
 static ot_status from_casebook(ot_fleet *f, const ot_casebook *cb, ot_mender how, const float *signatures, float *gain, float *offset, int *nearest, ot_tune_cost *cost)
@@ -136,7 +148,7 @@ ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *f, c
     for (int k = 0; k < f->n; k++) cost[k] = (ot_tune_cost){0};
     if (ot_tuner_wants_casebook(tuner)) st = from_casebook(f, cb, ot__mender_of(tuner), signatures, gain, offset, nearest, cost);
     if (tuner == OT_TUNER_CLOSED_FORM || tuner == OT_TUNER_CLOSED_FORM_ADAM)
-        st = closed_form(f, t->train, t->index[MATCH], (int)t->n[MATCH], t->mean, t->sd, gain, offset, cost);
+        st = t->rate ? match_rates(f, t, gain, offset, cost) : closed_form(f, t->train, t->index[MATCH], (int)t->n[MATCH], t->mean, t->sd, gain, offset, cost);
     if (tuner == OT_TUNER_MOMENTS) st = closed_form(f, t->stimulus_of, t->stimulus, t->n_stimulus, t->stimulus_mean, t->stimulus_sd, gain, offset, cost);
     if (st == OT_OK && (tuner == OT_TUNER_CLOSED_FORM_ADAM || tuner == OT_TUNER_LEARNED_ADAM)) st = adam(t, POLISH, t->opt.polish_steps, f, gain, offset, cost);
     if (tuner == OT_TUNER_EXHAUSTIVE) st = adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), f, gain, offset, cost);

@@ -13,6 +13,7 @@ void ot_tuning_free(ot_tuning *t)
     ot_free(t->stimulus_sd);
     ot_free(t->stimulus_mean);
     ot_free(t->stimulus);
+    ot_free(t->rate);
     ot_free(t->sd);
     ot_free(t->mean);
     for (int i = 0; i < 4; i++) ot_free(t->index[i]);
@@ -34,10 +35,10 @@ static ot_status draw_images(ot_tuning *t, int list, int64_t n, uint32_t which)
 ot_status ot_tuning_open(ot_tuning **out, ot_plan *plan, const ot_data *train, const ot_tune_options *opt)
 {
     const ot_network *net = ot_plan_network(plan);
-    int               relus = ot_plan_relus(plan);
+    int               relus = ot_plan_knobs(plan);
     OT_TRY(ot_tune_check(opt));
     OT_TRY(ot_data_check(train, net));
-    if (relus < 1) OT_FAIL(OT_E_UNSUPPORTED, "network '%s' has no ReLU layer, so it has no knobs to tune", ot_network_name(net));
+    if (relus < 1) OT_FAIL(OT_E_UNSUPPORTED, "network '%s' has neither ReLU nor spiking layers, so it has no knobs to tune", ot_network_name(net));
     if (train->n < 1) OT_FAIL(OT_E_DATA, "no training images (%s)", train->name);
     ot_tuning *t = ot_alloc(1, sizeof *t);
     ot_status  st = OT_OK;
@@ -51,7 +52,10 @@ ot_status ot_tuning_open(ot_tuning **out, ot_plan *plan, const ot_data *train, c
     t->mean = ot_alloc((size_t)relus, sizeof *t->mean);
     t->sd = ot_alloc((size_t)relus, sizeof *t->sd);
     if (!t->mean || !t->sd) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for the targets of %d layers", relus);
-    st = ot_tune_targets(t->mean, t->sd, plan, train, t->index[MATCH], (int)t->n[MATCH]);
+    OT_TRY_TO(done, st, ot_tune_targets(t->mean, t->sd, plan, train, t->index[MATCH], (int)t->n[MATCH]));
+    if (!ot_network_spikes(net)) goto done;
+    if (!(t->rate = ot_alloc((size_t)relus, sizeof *t->rate))) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for the firing rates of %d layers", relus);
+    st = ot_plan_rates(plan, train, t->index[MATCH], (int)t->n[MATCH], t->rate);
 done:
     if (st != OT_OK) {
         ot_tuning_free(t);
@@ -110,6 +114,7 @@ static ot_status adam(const ot_tuning *t, int list, int64_t steps, ot_plan *plan
 
 static ot_status closed_form(const ot_tuning *t, ot_plan *plan, float *gain, float *offset, ot_tune_cost *cost)
 {
+    if (t->rate) return ot_tune_match_rates(plan, t->train, t->index[MATCH], (int)t->n[MATCH], t->rate, gain, offset, cost);
     return ot_tune_closed_form(plan, t->train, t->index[MATCH], (int)t->n[MATCH], t->mean, t->sd, gain, offset, cost);
 }
 
@@ -117,8 +122,8 @@ ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const
                         float *offset, int *nearest, ot_tune_cost *cost)
 {
     *cost = (ot_tune_cost){0};
-    if (ot_plan_relus(plan) != t->relus)
-        OT_FAIL(OT_E_SHAPE, "the plan has %d knob pairs, the tuning was opened for %d", ot_plan_relus(plan), t->relus);
+    if (ot_plan_knobs(plan) != t->relus)
+        OT_FAIL(OT_E_SHAPE, "the plan has %d knob pairs, the tuning was opened for %d", ot_plan_knobs(plan), t->relus);
     OT_TRY(ot__tuning_may(t, tuner, cb, signature));
     for (int l = 0; l < t->relus; l++) {
         gain[l] = 1;

@@ -36,6 +36,8 @@ typedef struct ot_campaign_spec {
     int             stimulus_images;   /* K of the random stimulus */
     char            stimulus[64];      /* the one that tuners look at: "random", or a name that `select` gave; may change until an
                                           evaluation chip is measured */
+    char            signature[8];      /* what tuners look at of a chip's answers: "full", or "final" (class outputs: of spiking networks spike counts) */
+    ot_ladder       ladder;            /* spiking networks: levels that tuned thresholds are rounded to; ladder_bits 0: none */
     int             n_tuners;
     ot_tuner        tuners[OT_TUNERS];
     ot_tune_options tune;              /* its seed is variation.seed */
@@ -99,6 +101,7 @@ typedef struct ot_campaign_results {
     uint32_t *chip;                      /* (n) */
     double   *delta_sys;                 /* (n) */
     int64_t  *untuned, *tuned;           /* (n), (n, n_tuners) right answers */
+    int64_t  *unrounded;                 /* (n, n_tuners) spiking networks with a ladder: before thresholds were rounded; NULL without */
     int64_t  *forward, *backward;        /* (n, n_tuners) images run through the chip to tune it */
     double   *seconds;                   /* (n, n_tuners) */
 } ot_campaign_results;
@@ -118,6 +121,15 @@ typedef struct ot_yield {
 } ot_yield;
 void ot_campaign_yield(ot_yield *out, const ot_campaign_results *r, double drop);
 
+/* Paper 002's Table II: of the chips below the threshold untuned (bad[0]), how many still are with each tuner (bad[1 + t]), and what share was
+ * recovered, (bad[0] - bad[1 + t]) / bad[0], with its Wilson interval; NaN if none was bad. */
+typedef struct ot_recovery {
+    double  drop;
+    int     bad[1 + OT_TUNERS];
+    ot_rate recovered[1 + OT_TUNERS];
+} ot_recovery;
+void ot_campaign_recovery(ot_recovery *out, const ot_campaign_results *r, double drop);
+
 /* Entries a and b (as above) on the same chips at `drop`. */
 typedef struct ot_paired {
     int     only_a, only_b;              /* chips good with one of them only */
@@ -136,6 +148,7 @@ ot_status ot_campaign_add_stimulus(const char *db_path, const char *name, const 
 /* Chips of one role ("casebook", "evaluate") with one set of knobs ("untuned", or a tuner's name), in chip order; failed ones are left out. */
 typedef struct ot_campaign_answers {
     ot_layout layout;                    /* of a signature: K, L, C, S */
+    int       asked;                     /* images of the stimulus; K may be fewer */
     int64_t   images, ideal;             /* test images, and the ideal network's right answers */
     int       n;
     uint32_t *chip;                      /* (n) */
@@ -148,7 +161,7 @@ typedef struct ot_campaign_answers {
 } ot_campaign_answers;
 /* OT_E_RANGE: no such stimulus; OT_E_FORMAT: not answered yet; OT_E_VERSION: a file of an older version. */
 ot_status ot_campaign_answers_read(ot_campaign_answers **out, const char *db_path, const char *role, const char *knobs, const char *stimulus,
-                                   ot_signature_kind kind);
+                                   ot_signature_kind kind, int images);
 void      ot_campaign_answers_free(ot_campaign_answers *a);
 
 /* -- Verdicts: what rules make of the evaluation chips ------------------------------------------------------------ */
@@ -179,7 +192,8 @@ typedef struct ot_campaign_learn_options {
     ot_book_options   book;              /* its cutoff NaN: `drop` below the ideal accuracy; its `ideal` is filled */
     double            drop;              /* 0.02 */
     char              stimulus[64];      /* "": the spec's */
-    ot_signature_kind kind;              /* full; the mender moments makes it moments */
+    ot_signature_kind kind;              /* OT_SIGNATURE_KINDS: what the campaign's tuners look at; the mender moments makes it moments */
+    int               images;            /* > 0: only the first so many of the stimulus */
     const ot_chips   *more, *more_tuned; /* (n_more, n_more_tuned) chips tested in full since, which teach too; borrowed */
     int               n_more, n_more_tuned;
 } ot_campaign_learn_options;
@@ -195,6 +209,8 @@ typedef struct ot_campaign_learned {
     ot_book             *book;
     ot_opinions         *opinions;       /* NULL without evaluate_tuned */
     char                 network[512], network_sha[65], spec_sha[65];
+    ot_knob_kind         knobs;
+    ot_ladder            ladder;         /* a spiking network's: the levels they are rounded to */
 } ot_campaign_learned;
 ot_status ot_campaign_learn(ot_campaign_learned **out, const char *db_path, const ot_campaign_learn_options *opt);
 void      ot_campaign_learned_free(ot_campaign_learned *l);

@@ -151,13 +151,20 @@ typedef struct ot_ridge_knobs {
 /* gain, offset (l); a gain below 1/64 is held there.  Gives how many were. */
 int ot_ridge_knobs_value(const ot_ridge_knobs *m, const double *x /* (p) */, float *gain, float *offset);
 
+/* What a layer's knobs are: gain and offset of a T-ReLU; of a spiking layer its threshold over the designed one, as gain, and no offset; of
+ * neurons that fire once the gain of their currents, and no offset. */
+typedef enum ot_knob_kind { OT_KNOBS_GAIN_OFFSET, OT_KNOBS_THRESHOLD, OT_KNOBS_GAIN, OT_KNOB_KINDS } ot_knob_kind;
+const char *ot_knob_kind_name(ot_knob_kind kind);                            /* "gain-offset", "threshold", "gain" */
+ot_status   ot_knob_kind_parse(ot_knob_kind *out, const char *name);
+
 /* Means and spreads of each T-ReLU's input, which a chip can count by itself, matched to the ideal network's (docs/tuning.md). */
 typedef struct ot_moments {
     int            l;
+    ot_knob_kind   knobs;
     const double  *mean, *sd;      /* (l) the ideal's */
     const int32_t *mean_at, *sd_at;    /* (l) where the chip's stand in its signature */
 } ot_moments;
-/* a = sd0 / sd, b = mean - mean0 / a; (1, 0) where either spread is zero (or the quotient is no float); a gain below 1/64 is held there
+/* a = sd0 / sd, b = mean - mean0 / a; of thresholds a = sd / sd0, of gains alone sd0 / sd, b = 0; (1, 0) where either spread is zero (or the quotient is no float); a gain below 1/64 is held there
  * and b follows.  Gives how many were. */
 int ot_moments_knobs(const ot_moments *m, const float *signature, float *gain, float *offset);
 
@@ -170,6 +177,17 @@ int ot_moments_knobs(const ot_moments *m, const float *signature, float *gain, f
 typedef enum ot_knob { OT_KNOB_GAIN, OT_KNOB_OFFSET } ot_knob;
 uint16_t ot_knob_code(ot_knob which, float value, int *clamped);
 float    ot_knob_value(ot_knob which, uint16_t code);
+
+/* Thresholds of spiking layers that come from a resistor ladder: 2^bits levels, evenly from low to high times the designed threshold, chosen by
+ * alpha = 1 .. 2^bits (paper 002, III: Th = Vref (1 + alpha R1 / R), 5 bits).  bits 0: no ladder, any threshold will do. */
+typedef struct ot_ladder { int bits; double low, high; } ot_ladder;
+#define OT_LADDER_INIT { .bits = 5, .low = 0.5, .high = 1.5 }
+int   ot_ladder_fits(const ot_ladder *l);                                   /* bits 0..16, 1/64 <= low < high <= 64 */
+/* The alpha whose level is nearest, halves to the even step; a gain outside (NaN: the lowest) is held at an end and adds 1 to *clamped. */
+int   ot_ladder_code(const ot_ladder *l, float gain, int *clamped);
+float ot_ladder_value(const ot_ladder *l, int alpha);
+/* All n gains to their levels (bits 0: as they are); how many were held at an end. */
+int   ot_ladder_round(const ot_ladder *l, float *gain, int n);
 
 /* -- Recipes ------------------------------------------------------------------------------------------------------ */
 
@@ -206,6 +224,8 @@ typedef struct ot_mending {
     int            k;              /* knn */
     ot_ridge_knobs ridge;          /* ridge: of the first judge's features */
     ot_moments     moments;        /* moments */
+    ot_knob_kind   knobs;
+    ot_ladder      ladder;         /* spiking networks: the levels that the mender's gains are rounded to; bits 0: none */
 } ot_mending;
 
 /* A recipe that is open: everything it needs is allocated, screening allocates nothing.  One thread at a time. */
@@ -241,7 +261,7 @@ typedef struct ot_floor_result {
     ot_verdict verdict;            /* pass, tune or full-test; ot_rule_full_test says what comes after a full test */
     int        nearest;            /* row of the casebook, -1: none, or AFTER */
     double     nearest_distance;   /* in standardised features: L1 for the nearest mender, else L2; NaN: none */
-    int        held;               /* gains that the mender held at 1/64 */
+    int        held;               /* gains that were held at an end of their range: 1/64, or the ladder's */
 } ot_floor_result;
 /* Judge one chip.  signature (S).  BEFORE: gain, offset (L each) get the knobs to set: the mender's for tune and full-test, 1 and 0 for
  * pass.  AFTER leaves them alone (NULL is fine).  OT_E_DATA: a number of the signature, or what the models make of it, is not finite;

@@ -84,6 +84,8 @@ typedef struct ot_book_options {
     int          clusters;               /* of the casebook; 0: by silhouette */
     int          knn;                    /* neighbours; OT_CASEBOOK_KNN */
     const float *ideal;                  /* (2 l) moments: the ideal network's means and spreads, which stand last in a signature */
+    ot_knob_kind knobs;                  /* what they are; */
+    ot_ladder    ladder;                 /* those of spiking networks rounded to these levels (bits 0: not) */
 } ot_book_options;
 ot_book_options ot_book_defaults(void);
 

@@ -11,8 +11,10 @@
  * is the index of their knobs.  Batch norm stays apart from the weights (digital and ideal, DESIGN 4.2).
  *
  * A spiking network has integrate-and-fire layers in place of ReLU layers, never both, and runs T time steps (docs/spiking.md).  Its knobs
- * are one threshold a spiking layer: wherever a function takes gain and offset (L each), gain[l] is the threshold of spiking layer l and
- * offset[l] is 0.  Its "logits" are the spike counts of its last layer.  Since 0.1. */
+ * are one threshold a spiking layer: wherever a function takes gain and offset (L each), gain[l] is the threshold of spiking layer l over
+ * the one it was designed with, and offset[l] is 0, so that 1 and 0 are any network's untuned knobs.  Its "logits" are the spike counts of
+ * its last layer; where that one's neurons fire once, T - t of a spike at step t (0 .. T-1), 0 of none: the first to fire wins.  Knobs
+ * of layers that fire once are gains proper, on their currents: their threshold is divided by them.  Since 0.1. */
 #ifndef OHMTRIM_NETWORK_H
 #define OHMTRIM_NETWORK_H
 
@@ -39,8 +41,9 @@ typedef enum ot_op {
     OT_OP_SPIKE,        /* integrate and fire: currents in, spikes (0 or 1) out, at each time step; one threshold a layer */
 } ot_op;
 
-/* What a neuron loses after a spike: its layer's threshold, whatever that is tuned to; a fixed u_rst; everything. */
-typedef enum ot_reset { OT_RESET_SUBTRACT, OT_RESET_FIXED, OT_RESET_ZERO } ot_reset;
+/* What a neuron loses after a spike: its layer's threshold, whatever that is tuned to; a fixed u_rst; everything; or it falls silent, so
+ * that what it says is when it fires (time to first spike). */
+typedef enum ot_reset { OT_RESET_SUBTRACT, OT_RESET_FIXED, OT_RESET_ZERO, OT_RESET_ONCE, OT_RESETS } ot_reset;
 
 /* One layer.  A plain description; getters return the network's own, which are read-only.  Unused fields are 0. */
 typedef struct ot_layer {
@@ -73,7 +76,7 @@ typedef struct ot_layer {
 
     /* SPIKE: with R[t] = 1 where the neuron fired at step t - 1, else 0, and I the current,
      *     m[t] = leak m[t-1] + I[t] - R[t] (threshold or u_rst)     or, ZERO:  m[t] = leak m[t-1] (1 - R[t]) + I[t]
-     * and it fires where m[t] > threshold, strictly. */
+     * and it fires where m[t] > threshold, strictly; ONCE: that step alone. */
     float    threshold;            /* > 0 */
     float    leak;                 /* 0 < leak <= 1; 1: no leak */
     ot_reset reset;
@@ -86,6 +89,8 @@ typedef struct ot_layer {
 typedef enum ot_coding {
     OT_CODING_DIRECT,              /* the image is the current into the first layer, the same at every step */
     OT_CODING_RATE,                /* a pixel x of 0..1 is a spike with probability x at each step */
+    OT_CODING_LATENCY,             /* a pixel x of 0..1 is one spike, the brighter the sooner: at step (1 - x) (T - 1), rounded; none for x = 0 */
+    OT_CODINGS
 } ot_coding;
 enum { OT_MAX_STEPS = 1024 };
 typedef struct ot_spiking {
@@ -105,7 +110,7 @@ void      ot_network_free(ot_network *net);
 
 /* Write an ONNX file, opset 13, batch size dynamic, metadata_props `ohmtrim.*`; whole or not at all.  `gain` and
  * `offset` (L each, or NULL) write each T-ReLU whose knobs are not 1, 0 as Sub, Mul, Relu (paper 000 IV.A), which every
- * runtime reads.  Spiking layers become nodes ohmtrim::IF with the thresholds of `gain`, which other runtimes refuse. */
+ * runtime reads.  Spiking layers become nodes ohmtrim::IF with their thresholds times `gain`, which other runtimes refuse. */
 ot_status ot_network_save(const ot_network *net, const char *path, const float *gain, const float *offset);
 
 /* Build one.  ot_network_new makes the input layer; ot_network_add checks `desc`, fills the output shape and numbers, copies the
@@ -129,8 +134,7 @@ const ot_layer *ot_network_spike(const ot_network *net, int number);
 ot_status       ot_network_quantise_relu(ot_network *net, int number, int codes, double step);
 int             ot_network_is_quantised(const ot_network *net);         /* whether a ReLU layer's output is */
 int             ot_network_knobs(const ot_network *net);                /* layers with knobs, of either kind: L */
-/* The knobs the network was designed with, gain (L), offset (L): 1 and 0, or each spiking layer's threshold and 0. */
-void            ot_network_knobs_untuned(const ot_network *net, float *gain, float *offset);
+int             ot_network_once(const ot_network *net);                 /* its layers fire once (all of them, or none: ot_network_check_spiking) */
 int             ot_network_classes(const ot_network *net);              /* elements of the last layer */
 const char     *ot_network_name(const ot_network *net);
 size_t          ot_layer_weights(const ot_layer *layer);                /* elements of `weight`; 0 if not a crossbar */
@@ -149,6 +153,8 @@ ot_status   ot_network_set_class_names(ot_network *net, const char *comma_separa
 /* Time steps and input coding (metadata ohmtrim.steps, ohmtrim.coding, ohmtrim.spike_seed).  OT_E_RANGE: steps outside 1..OT_MAX_STEPS. */
 const ot_spiking *ot_network_spiking(const ot_network *net);            /* steps 0 where it was not said, or does not spike */
 ot_status         ot_network_set_spiking(ot_network *net, const ot_spiking *spiking);
+/* All spiking layers' leak, reset and u_rst (0 unless fixed) at once.  OT_E_DATA as ot_network_add. */
+ot_status         ot_network_set_neurons(ot_network *net, float leak, ot_reset reset, float u_rst);
 /* Whether it can run: always for a network without spiking layers.  OT_E_UNSUPPORTED: the last layer is not a spiking one (a reshape
  * may follow it), or an addition joins a still picture and spikes; OT_E_RANGE: it was not said how many time steps. */
 ot_status         ot_network_check_spiking(const ot_network *net);

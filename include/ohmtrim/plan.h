@@ -15,7 +15,7 @@
  * A ReLU layer of few codes (network.h) gives them at once; means and logits are of what follows from them.
  *
  * Spiking networks (docs/spiking.md) run layer by layer over all T time steps.  Here, as in network.h, the gain of a spiking layer is
- * its threshold and its offset is 0 (and its derivative 0); logits are spike counts; the mean of a layer's output is its mean firing
+ * its threshold over the designed one and its offset is 0 (and its derivative 0); logits are spike counts; the mean of a layer's output is its mean firing
  * rate, spikes a neuron and step.  Since 0.1. */
 #ifndef OHMTRIM_PLAN_H
 #define OHMTRIM_PLAN_H
@@ -88,12 +88,10 @@ size_t            ot_plan_bytes(const ot_plan *plan);           /* all memory it
 /* Bytes a plan would take, without taking them. */
 ot_status         ot_plan_measure(size_t *bytes, ot_backend *be, const ot_network *net, const ot_plan_options *opt);
 const ot_network *ot_plan_network(const ot_plan *plan);
-int               ot_plan_relus(const ot_plan *plan);           /* L; 0 of a spiking network */
-int               ot_plan_knobs(const ot_plan *plan);           /* layers with knobs: L of either kind */
+int               ot_plan_knobs(const ot_plan *plan);           /* layers with knobs, ReLU or spiking: L */
 
 ot_status ot_plan_load(ot_plan *plan, const ot_chip *chip);     /* NULL: the network's own weights */
-/* gain, offset: (L) or NULL for the network's own (ot_network_knobs_untuned).  OT_E_RANGE: a gain below 1/64, a threshold not above 0, an
- * offset of a spiking layer that is not 0, anything not finite. */
+/* gain, offset: (L) or NULL for 1 and 0.  OT_E_RANGE: a gain below 1/64, an offset of a spiking layer that is not 0, anything not finite. */
 ot_status ot_plan_set_knobs(ot_plan *plan, const float *gain, const float *offset);
 
 /* Forward.  `index` picks `n` images of `data` (NULL: the first n).  Any output may be NULL.
@@ -126,13 +124,23 @@ ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *in
  * (n, c, h, w) order; valid during the call.  Plans of any use, of one chip. */
 typedef ot_status (*ot_activation_fn)(void *user, int relu, const float *values, size_t n_values);
 ot_status ot_plan_activations(ot_plan *plan, const float *images, int n, ot_activation_fn fn, void *user);
+/* Spiking networks: mean firing rates (L) of each layer on n <= tile images, spikes a neuron and step; and, layer by layer, the gains
+ * between low (>= 1/64) and high that bring them to `rate` (L), by halving: gain (L), and into the plan; offsets are let be.  Where a rate is
+ * out of reach the gain ends at low or high.  OT_E_UNSUPPORTED: the network does not spike. */
+ot_status ot_plan_rates(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, double *rate);
+ot_status ot_plan_match_rates(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *rate, double low, double high, float *gain);
 
 /* Training (TRAIN plans): parameters as the flat vector of network.h; batch norm uses the minibatch's own statistics.
- * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile.
+ * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile; with rate and latency coding the spikes of all steps,
+ * (n, T, c, h, w).
  * grad: d(mean loss)/d(parameters); batch_statistics: as ot_network_get_statistics, of this minibatch (variance unbiased). */
 ot_status ot_plan_set_parameters(ot_plan *plan, const float *parameters);
 ot_status ot_plan_train(ot_plan *plan, const float *images, const int32_t *labels, int n, float *grad, float *batch_statistics,
                         double *loss, int64_t *correct);
+/* Numbers of one image that ot_plan_train takes: c h w, with rate and latency coding T c h w. */
+size_t ot_plan_input(const ot_plan *plan);
+/* Rate and latency coding: x (T, c, h, w) begins with a picture of 0..1, which becomes its spikes at each step, with rate coding drawn by (seed, number, step, pixel). */
+ot_status ot_plan_input_spikes(const ot_plan *plan, uint64_t seed, uint32_t number, float *x);
 
 #ifdef __cplusplus
 }

@@ -75,6 +75,9 @@ typedef struct ot_train_options {
     int crop_pad, flip;     /* augmentation: random crop after padding by so many black pixels; horizontal flip */
     double label_smoothing; /* share of the target spread evenly over all classes */
     ot_robust_options robust;
+    ot_surrogate surrogate; /* spiking networks: as in ot_plan_options */
+    double sharpness;
+    ot_spike_loss spike_loss;
     uint64_t seed;
     int shards;                        /* parts of a minibatch, each with its own batch norm; 0: 2, or 1 for an odd minibatch */
     int threads;                       /* change nothing but time; 0: one a core; no more than `shards` are used */

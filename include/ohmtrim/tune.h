@@ -3,14 +3,17 @@
  *     exhaustive        Adam on all knobs by backward passes over training images (paper 000 IV.A, Algorithm 1)
  *     subset            the same on a fixed 10 % of the images
  *     learned           knobs of the nearest tuned chip in the casebook, by signature (paper 000 IV.B, Algorithm 2)
- *     closed-form       match mean and spread of each T-ReLU's input to the ideal's, one forward pass (DESIGN 6; ours)
+ *     closed-form       match mean and spread of each T-ReLU's input to the ideal's, one forward pass (DESIGN 6; ours); of a spiking
+ *                       network each layer's mean firing rate
  *     closed-form-adam  closed form, then a few Adam steps (ours)
  *     nearest           knobs of the tuned chip nearest in L1 (paper 002 III)
  *     knn               the mean of the nearest tuned chips' knobs, weighted by 1 / distance (ours)
  *     ridge             every knob a linear function of the signature, fitted to the casebook (ours)
  *     learned-adam      learned, then a few Adam steps (ours)
- *     moments           closed form on the stimulus alone, as a test floor can do it: no casebook, no training images (ours)
+ *     moments           closed form on the stimulus alone, as a test floor can do it: no casebook, no training images (ours); of a
+ *                       spiking network the spread of each layer's currents, a = sd / sd0
  *     self-tuning       no knobs: outputs are divided by what a column of known cells says they are too large (paper 003 III.B, its GTM)
+ * A spiking network's knobs are its thresholds, in `gain` (network.h); offsets stay 0.
  * Since 0.1. */
 #ifndef OHMTRIM_TUNE_H
 #define OHMTRIM_TUNE_H
@@ -72,6 +75,11 @@ ot_status ot_tune_targets(double *mean, double *sd, ot_plan *plan, const ot_data
 /* Layer by layer a = sd0 / sd, b = mean - mean0 / a on what `plan` holds: one forward pass.  (1, 0) where a spread is zero. */
 ot_status ot_tune_closed_form(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *mean, const double *sd,
                               float *gain, float *offset, ot_tune_cost *cost);
+
+/* Spiking networks: layer by layer the gain, 0.5..2, that brings the mean firing rate to rate (L), the ideal's (ot_plan_rates): one
+ * forward pass, the scans repeated.  Offsets 0. */
+ot_status ot_tune_match_rates(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, const double *rate, float *gain, float *offset,
+                              ot_tune_cost *cost);
 
 /* The casebook: signatures of untuned chips and the knobs that mended them. */
 typedef struct ot_casebook ot_casebook;
