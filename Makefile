@@ -120,8 +120,8 @@ $(B)/tests/%.o: FILE_CFLAGS := $(if $(GREATEST),-I$(GREATEST)) -Itests -DOT_TEST
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # The cuda backend on the CPU: kernels/ and host/backend/cuda*.c against the emulator and the stand-in runtime of tests/simt.
-SIMT_SUITES := backend input_gradient spike $(patsubst tests/simt/test_%.c,%,$(sort $(wildcard tests/simt/test_*.c)))
-SIMT_C    := host/backend/backend.c $(wildcard host/backend/cuda*.c) $(addprefix tests/,check.c main.c naive.c nets.c backend_cases.c onnx_build.c test_backend.c test_input_gradient.c test_spike.c) \
+SIMT_SUITES := backend input_gradient quantised spike $(patsubst tests/simt/test_%.c,%,$(sort $(wildcard tests/simt/test_*.c)))
+SIMT_C    := host/backend/backend.c $(wildcard host/backend/cuda*.c) $(addprefix tests/,check.c main.c naive.c nets.c backend_cases.c onnx_build.c test_backend.c test_input_gradient.c test_quantised.c test_spike.c) \
              $(sort $(wildcard tests/simt/*.c))
 SIMT_OBJ  := $(patsubst %.c,$(B)/simt/%.o,$(SIMT_C)) $(patsubst %.cu,$(B)/simt/%.o,$(CU_SRC) $(wildcard tests/simt/*.cu)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp))
 SIMT_INC  := -I$(B)/simt -Itests/simt -Itests $(INC)

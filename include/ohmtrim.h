@@ -1,6 +1,6 @@
 /* ohmtrim.h - all of ohmtrim: one header a stage, in the order data flows (each is the manual of its stage).
  *
- *     floor -> device -> network -> chip -> plan -> train -> test -> tune -> recipe -> campaign -> report */
+ *     floor -> device -> network -> chip -> quantise -> plan -> train -> test -> tune -> recipe -> campaign -> report */
 #ifndef OHMTRIM_H
 #define OHMTRIM_H
 
@@ -11,8 +11,10 @@
 #include "ohmtrim/network.h"
 #include "ohmtrim/data.h"
 #include "ohmtrim/chip.h"
+#include "ohmtrim/quantise.h"
 #include "ohmtrim/plan.h"
 #include "ohmtrim/fleet.h"
+#include "ohmtrim/noise.h"
 #include "ohmtrim/train.h"
 #include "ohmtrim/test.h"
 #include "ohmtrim/predictor.h"

@@ -2,6 +2,7 @@
 #ifndef OT_KERNELS_AFTER_CUH
 #define OT_KERNELS_AFTER_CUH
 
+#include "kernels/quantise.h"
 #include "kernels/store.cuh"
 #include "kernels/trelu.h"
 
@@ -39,6 +40,7 @@ __device__ __forceinline__ ot_eight ot_after8(ot_eight y, const otk_after &a, co
 #pragma unroll
     for (int i = 0; i < 8; i++) {
         if (k.there) y.v[i] = ot_trelu(y.v[i], k.gain, k.offset, k.clip);
+        if (k.there && a.codes > 0.0f) y.v[i] = ot_quantise(y.v[i], a.codes, a.step);
         y.v[i] = first + i < c ? y.v[i] * a.out_factor : 0.0f;
     }
     return y;
@@ -53,6 +55,7 @@ __device__ __forceinline__ float ot_after1(float y, const otk_after &a, const ot
     if (a.scale) y = fmaf(y, a.scale[channel], a.shift[channel]);
     if (a.res.at) y = fmaf(ot_get((const T *)a.res.at + chip * a.res.stride + at), a.res_factor, y);
     if (k.there) y = ot_trelu(y, k.gain, k.offset, k.clip);
+    if (k.there && a.codes > 0.0f) y = ot_quantise(y, a.codes, a.step);
     return y * a.out_factor;
 }
 

@@ -38,13 +38,14 @@ OT_HD int64_t otk_image(otk_shape s) { return (int64_t)s.h * s.w * otk_channels(
 typedef struct otk_knobs { const float *gain, *offset; int64_t stride; float own_gain, own_offset, clip; int there; } otk_knobs;
 
 /* What follows a step's operation, each part NULL or there:
- *     y = y * in_factor + bias;  y = y * scale + shift;  y += res * res_factor;  y = T-ReLU(y);  stored as y * out_factor
+ *     y = y * in_factor + bias;  y = y * scale + shift;  y += res * res_factor;  y = T-ReLU(y);  y = quantised(y);  stored as y * out_factor
  * The factors, powers of two, undo and make the scales of tensors in half precision; 1 elsewhere. */
 typedef struct otk_after {
     const float *bias, *scale, *shift;     /* (otk_channels(c)) */
     otk_tensor   res;                      /* at NULL: nothing is added */
     otk_knobs    knobs;
     float        in_factor, res_factor, out_factor;
+    float        codes, step;              /* of the quantiser behind the T-ReLU (quantise.h); codes 0: none */
 } otk_after;
 
 /* --- convolution: conv.cu (implicit GEMM), depthwise.cu; a dense layer is a 1x1 convolution of one pixel --- */
@@ -74,6 +75,7 @@ int otk_conv_krsc_to_onnx(const otk_conv *c, const float *krsc, float *onnx, otk
 int otk_pointwise(otk_type type, otk_shape s, int chips, int n, otk_tensor src, otk_tensor dst, const otk_after *after, otk_stream stream);
 /* g = dL/du comes in.  Out: m = g [0 < u < clip], g = m a scale (scale NULL: 1), dres = m a (or +=; at NULL: not wanted), and the two sums
  *     sums[chip * sums_stride] += factor / a * sum m u       sums[chip * sums_stride + sums_offset] -= factor * a * sum m
+ * With `top` u is found again as (x - offset) gain from the T-ReLU's input x in place of u, and nothing passes from the lower of clip and top on.
  * sums NULL: not wanted.  Without knobs m = g and a = 1.  `partial`: otk_relu_back_bytes. */
 typedef struct otk_relu_back {
     otk_tensor   u, g, dres;
@@ -84,6 +86,7 @@ typedef struct otk_relu_back {
     double       factor;                   /* undoes the gradient's scale */
     float        u_factor, dres_factor;    /* undoes u's scale; changes g's scale to dres's */
     int          add_res;
+    float        top;                      /* 0: u is u */
     void        *partial;
 } otk_relu_back;
 size_t otk_relu_back_bytes(otk_shape s, int chips, int n);

@@ -10,6 +10,10 @@ extern "C" int otk_relu_sums(const otk_relu_back *b, int chips, int blocks, otk_
 
 struct ot_mask_sums { double with_u, alone; };
 
+/* u, and from where on nothing passes; a quantised T-ReLU's u is found again from its input. */
+__device__ __forceinline__ float ot_held(float u, const otk_relu_back &b, const ot_chip_knobs &k) { return b.top > 0.0f ? (u - k.offset) * k.gain : u; }
+__device__ __forceinline__ float ot_top(const otk_relu_back &b, const ot_chip_knobs &k) { return b.top > 0.0f && b.top < k.clip ? b.top : k.clip; }
+
 /* m: dL/du at element `at` of the chip's tensor, channels first..; becomes dL/d(what the scale was applied to). */
 template <class T>
 __device__ __forceinline__ void ot_mask8(ot_eight &m, const otk_relu_back &b, const ot_chip_knobs &k, int chip, int first, int64_t at, ot_mask_sums *sums)
@@ -18,8 +22,8 @@ __device__ __forceinline__ void ot_mask8(ot_eight &m, const otk_relu_back &b, co
     float          with_u = 0.0f, alone = 0.0f;
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-        const float held = u.v[i] * b.u_factor;
-        m.v[i] = ot_trelu_mask(m.v[i], held, k.clip);
+        const float held = ot_held(u.v[i] * b.u_factor, b, k);
+        m.v[i] = ot_trelu_mask(m.v[i], held, ot_top(b, k));
         with_u = fmaf(m.v[i], held, with_u);
         alone += m.v[i];
         m.v[i] *= k.gain;
@@ -36,8 +40,8 @@ __device__ __forceinline__ void ot_mask8(ot_eight &m, const otk_relu_back &b, co
 template <class T>
 __device__ __forceinline__ float ot_mask1(float m, const otk_relu_back &b, const ot_chip_knobs &k, int chip, int channel, int64_t at, ot_mask_sums *sums)
 {
-    const float held = ot_get((const T *)b.u.at + chip * b.u.stride + at) * b.u_factor;
-    m = ot_trelu_mask(m, held, k.clip);
+    const float held = ot_held(ot_get((const T *)b.u.at + chip * b.u.stride + at) * b.u_factor, b, k);
+    m = ot_trelu_mask(m, held, ot_top(b, k));
     sums->with_u += (double)(m * held);
     sums->alone += (double)m;
     return m * k.gain * (b.scale ? b.scale[channel] : 1.0f);

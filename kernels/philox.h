@@ -19,11 +19,13 @@ typedef enum ot_purpose {
     OT_PURPOSE_READ_NOISE = 3,
     OT_PURPOSE_SPIKES = 4,        /* input spikes */
     OT_PURPOSE_SHUFFLE = 5,       /* order of images, choice of stimulus */
-    OT_PURPOSE_SELF_TUNING = 6,   /* self-tuning cells */
+    OT_PURPOSE_SELF_TUNING = 6,   /* self-tuning cells: c0 = group of 4 cells, c1 = layer (2^32 - 1: the chip's own column), c2 = chip */
     OT_PURPOSE_WEIGHTS = 7,       /* weights that training starts from; c2 = 0 */
     OT_PURPOSE_AUGMENT = 8,       /* crops and flips: c0 = image, c1 = epoch, c2 = 0 */
     OT_PURPOSE_IMAGES = 9,        /* pixels that synthetic images start from: c0 = group of 4 pixels, c1 = image, c2 = 0;
                                      filters of images: c0 = image, c1 = round, c2 = 1 */
+    OT_PURPOSE_NOISE = 10,        /* weight noise of chips: c0 = group of 4 weights, c1 = layer, c2 = chip; between chips c0 = 0, c1 = 2^32 - 1 */
+    OT_PURPOSE_TRAIN_NOISE = 11,  /* the same of training, c2 = sample: never a chip that is measured */
 } ot_purpose;
 
 /* Counter in, words out, in place. */

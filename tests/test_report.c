@@ -70,6 +70,9 @@ TEST the_page_is_whole_and_escaped(void)
     if (st == OT_E_TOOL) SKIPm("no gnuplot");
     OK(st);
     OK(ot_campaign_digest(db, digest));
+    char *points = text_of("chips.svg");
+    ASSERT(points && strstr(points, "systematic variation of gamma, %") && strstr(points, "closed-form"));
+    ot_free(points);
     char *page = text_of("index.html"), *svg = text_of("yield.svg");
     ASSERT(page && svg);
     ASSERT(strstr(page, "a&lt;b&gt;&amp;c.onnx") && !strstr(page, "a<b>"));

@@ -484,7 +484,7 @@ TEST every_tuner_mends_a_chip(void)
     OK(ot_plan_set_knobs(b.plan, NULL, NULL));
     OK(ot_signature_measure(signature, b.plan, &b.data, stimulus, 3));
     double before = loss_of(&b, NULL, NULL);
-    for (int t = 0; t < OT_TUNERS; t++) {
+    for (int t = 0; t < OT_TUNER_SELF_TUNING; t++) {          /* that one: test_self_tuning.c */
         check_poison(gain, L), check_poison(offset, L);
         OK(ot_tuning_run(tuning, (ot_tuner)t, b.plan, cb, signature, gain, offset, &nearest, &cost));
         double after = loss_of(&b, gain, offset);
@@ -556,7 +556,7 @@ TEST no_memory_is_said_and_nothing_leaks_in_any_tuner(void)
         if (st == OT_OK) st = ot_tuning_set_stimulus(tuning, b.plan, &b.data, (const uint32_t[2]){3, 5}, 2);
         if (st == OT_OK) st = ot_casebook_make(&cb, signatures, gains, offsets, 10, 4, L, 0);
         if (st == OT_OK) st = ot_casebook_fit_ridge(cb);
-        for (int t = 0; t < OT_TUNERS && st == OT_OK; t++)
+        for (int t = 0; t < OT_TUNER_SELF_TUNING && st == OT_OK; t++)
             st = ot_tuning_run(tuning, (ot_tuner)t, b.plan, cb, signatures, gain, offset, NULL, &cost);
         ot_memory_fail_at(0);
         ot_casebook_free(cb);

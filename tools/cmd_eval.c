@@ -3,6 +3,7 @@
  * The images are cut into as many runs of whole tiles as there are threads.  Each thread has a backend and a plan of its own; an
  * image's logits depend on nothing but the image, so the result is the same for any number of threads. */
 #include "cli.h"
+#include "eval_noise.h"
 
 #include "base/fail.h"
 #include "base/progress.h"
@@ -24,6 +25,7 @@ static const struct argp_option options[] = {
 
 typedef struct args {
     cli_common     common;
+    eval_noise_args noise;
     const char    *network, *logits, *knobs;
     int64_t        chip;                       /* -1: the ideal network */
     int            tile;
@@ -35,7 +37,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     static const char *const convs[] = {"auto", "direct", "winograd"};
     args *a = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->noise; state->child_inputs[1] = &a->common; return 0;
     case KEY_CHIP: a->chip = cli_int(state, "chip", arg, 0, UINT32_MAX); return 0;
     case KEY_LOGITS: a->logits = arg; return 0;
     case KEY_KNOBS: a->knobs = arg; return 0;
@@ -57,6 +59,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         static const int         keys[] = {CLI_DEVICE_MODEL, CLI_SIGMA, CLI_SYS_SHARE, CLI_BITS, CLI_STUCK_LRS, CLI_STUCK_HRS};
         if (!a->network) argp_error(state, "want a network (an ONNX file)");
         if (!a->common.data) argp_error(state, "want --data, e.g. --data fashion-mnist");
+        if (a->noise.asked && (a->chip >= 0 || a->knobs || a->logits || a->common.dry_run))
+            argp_error(state, "--noise makes many chips of its own: not with --chip, --knobs, --logits or --dry-run");
         for (int i = 0; i < 6 && a->chip < 0; i++)
             if (cli_given(&a->common, keys[i])) argp_error(state, "--%s says how chips vary; the ideal network does not: want --chip N too", of_chips[i]);
         return 0;
@@ -72,9 +76,10 @@ static const char doc[] =
     "  ohmtrim eval models/mobilenet-s.onnx --data fashion-mnist --chip 17 --sigma 0.035 --json\n"
     "  ohmtrim tune models/mobilenet-s.onnx --data fashion-mnist --chip 17 --json >knobs.json\n"
     "  ohmtrim eval models/mobilenet-s.onnx --data fashion-mnist --chip 17 --knobs knobs.json\n"
+    "  ohmtrim eval models/lenet5.onnx --data fashion-mnist --noise fixed:0.1,0.1 --self-tuning ltm:1000,1\n"
     "  ohmtrim eval mine.onnx --data npz:mine.npz --limit 1000 --logits logits.npy\n"
     "An image with a NaN among its class outputs counts as wrong; equal largest outputs go to the lowest class.";
-static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
+static const struct argp_child children[] = {{&eval_noise_argp, 0, NULL, 1}, {&cli_argp, 0, "Common options:", 10}, {0}};
 static const struct argp argp = {options, parse, "NET.onnx", doc, children, NULL, NULL};
 
 /* What a thread does, and how it ended. */
@@ -237,6 +242,10 @@ int cmd_eval(int argc, char **argv)
     OT_TRY_TO(done, st, ot_data_open(&data, a.common.data, OT_SPLIT_TEST, a.common.limit));
     OT_TRY_TO(done, st, ot_data_check(data, net));
     if (data->n < 1) OT_FAIL_TO(done, st, OT_E_DATA, "data set %s has no test images", data->name);
+    if (a.noise.asked) {
+        st = eval_noise(&a.common, &a.noise, net, data, a.tile);
+        goto done;
+    }
     if (a.knobs) OT_TRY_TO(done, st, read_knobs(&gain, &offset, net, a.knobs));
     OT_TRY_TO(done, st, cli_open_backend(&a.common, &be));
     OT_TRY_TO(done, st, ot_plan_measure(&plan_bytes, be, net, &opt));

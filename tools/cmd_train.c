@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli.h"
+#include "train_robust.h"
 
 #include <math.h>
 #include <signal.h>
@@ -61,6 +62,7 @@ static const struct argp_option options[] = {
 typedef struct args {
     cli_common common;
     ot_train_options opt;
+    train_robust_args robust;
     const char *model, *out;
     ot_spiking spiking; /* steps 0: the network's */
     ot_reset reset;
@@ -121,7 +123,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     args *a = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &a->robust; state->child_inputs[1] = &a->common; return 0;
     case 'o': a->out = arg; return 0;
     case EPOCHS: a->opt.epochs = (int)cli_int(state, "epochs", arg, 1, 100000); return 0;
     case LR:
@@ -171,7 +173,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
+static const struct argp_child children[] = {{&train_robust_argp, 0, "Networks that will be quantised and vary:", 5}, {&cli_argp, 0, "Common options:", 10}, {0}};
 static const struct argp argp = {
     options,
     parse,
@@ -345,6 +347,7 @@ int cmd_train(int argc, char **argv);
 int cmd_train(int argc, char **argv)
 {
     args a = {.opt = ot_train_defaults()};
+    a.robust.opt = a.opt.robust;
     cli_defaults(&a.common);
     cli_parse(&argp, argc, argv, &a);
     if (a.list) {
@@ -361,7 +364,8 @@ int cmd_train(int argc, char **argv)
     run r = {.json = a.common.json, .test_accuracy = NAN};
     double start = ot__seconds();
     int rc = 4;
-    ot_status st = ot_train_check(&a.opt);
+    ot_status st = train_robust_take(&a.opt, &a.robust, &a.common);
+    if (st == OT_OK) st = ot_train_check(&a.opt);
     if (st == OT_OK) st = ot_data_open(&train, a.common.data, OT_SPLIT_TRAIN, a.common.limit);
     if (st == OT_OK) st = ot_data_open(&test, a.common.data, OT_SPLIT_TEST, a.common.limit);
     if (st == OT_OK) st = open_network(&a, train, &net);

@@ -228,12 +228,25 @@ static ot_status write_knobs(const bench *b, const args *a, ot_tuner t)
     return st;
 }
 
+/* What the column said and costs; the chip as it was again. */
+static ot_status say_self_tuning(bench *b, const args *a, double estimate)
+{
+    ot_self_tuning_cost cost;
+    OT_TRY(ot_self_tuning_measure(&cost, &(ot_self_tuning){.gtm_cells = a->opt.gtm_cells}, b->net));
+    cli_say(&a->common, "self-tuning: %d cells say that weights are %+.2f %% off; %.3g %% more multiply-accumulates an image, %.3g %% more cells\n", a->opt.gtm_cells,
+            100 * estimate, 100 * cost.macs_gtm / cost.macs, 100 * cost.weights_gtm / cost.weights);
+    OT_TRY(ot_chip_redraw(b->chip, (uint32_t)a->chip));
+    return ot_plan_load(b->plan, b->chip);
+}
+
 static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
 {
     ot_tune_cost cost;
     double       after, unrounded;
     int          nearest = -1, clamped = 0;
-    OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
+    double       estimate = 0;
+    if (t == OT_TUNER_SELF_TUNING) OT_TRY(ot_tuning_self(b->tuning, b->plan, b->chip, b->gain, b->offset, &estimate, &cost));
+    else OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
     if (ot_tuner_wants_casebook(t)) cost.images_forward += b->stimulus.images.n;
     OT_TRY(accuracy(b, a->common.limit, &after));
     unrounded = after;
@@ -242,6 +255,7 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         OT_TRY(ot_plan_set_knobs(b->plan, b->gain, b->offset));
         OT_TRY(accuracy(b, a->common.limit, &after));
     }
+    if (t == OT_TUNER_SELF_TUNING) OT_TRY(say_self_tuning(b, a, estimate));
     if (cost.nan_restores)
         cli_say(&a->common, "%s: the loss was not finite %d times; the best knobs seen were brought back\n", ot_tuner_name(t), cost.nan_restores);
     if (cost.projected) cli_say(&a->common, "%s: gains were held at 1/64 %d times\n", ot_tuner_name(t), cost.projected);

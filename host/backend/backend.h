@@ -13,6 +13,9 @@
  * it is the step itself in ADD); a T-ReLU on CONV, DENSE, AFFINE, ADD (and RELU).  Nothing else.  In training (OT_PLAN_TRAIN) nothing
  * is fused at all: AFFINE steps of batch norm have `batch` set and use the minibatch's statistics.
  *
+ * A T-ReLU whose layer has codes is followed by the quantiser (kernels/quantise.h).  Where there is a backward pass it is a RELU step of its
+ * own and goes back from src: its output does not tell what came before.
+ *
  * What both sides rely on:
  * - A tile has room for `tile` images, of which the first `n` count.  The others hold anything, NaN too; no result depends on them.
  * - `dst`, `dsrc`, `dres` never overlap what the step reads, nor each other, with one exception: in ADD of a tensor to itself dsrc ==

@@ -153,6 +153,17 @@ static ot_status open_kind(ot__cpu_op *op, const ot_plan_options *opt)
     return OT_OK;
 }
 
+/* `clip` becomes where nothing passes going back (the edge itself does); going forward it is beyond the last code, where clips change nothing. */
+static void take_codes(ot__cpu_op *op, const ot_layer *relu, const ot_plan_options *opt)
+{
+    const double edge = (relu->codes + (opt->relu_ste == OT_STE_CLIPPED ? 0.5 : 0.0)) * (double)relu->step;
+    const float  top = nextafterf((float)edge, INFINITY);
+    op->codes = (float)relu->codes;
+    op->step_size = relu->step;
+    for (int c = 0; opt->relu_ste != OT_STE_IDENTITY && c < op->out.c; c++)
+        if (top < op->clip[c]) op->clip[c] = top;
+}
+
 static ot_status cpu_step_open(void *ctx, void **out, const ot_step *step, int tile, const ot_plan_options *opt, size_t *op_bytes, size_t *scratch_bytes)
 {
     ot__cpu_op *op = ot_alloc(1, sizeof *op);
@@ -171,6 +182,7 @@ static ot_status cpu_step_open(void *ctx, void **out, const ot_step *step, int t
         op->scale[c] = 1.0f;
         op->clip[c] = step->relu ? step->relu->clip : INFINITY;
     }
+    if (step->relu && step->relu->codes) take_codes(op, step->relu, opt);
     st = open_kind(op, opt);
 done:
     if (st != OT_OK) {
@@ -212,7 +224,8 @@ static ot_status cpu_forward(void *ctx, void *p, const void *src, const void *re
     int relu = s->relu && !run->skip_relu;
     if (s->res < 0) res = NULL;
     if (is_norm(op)) ot__cpu_norm_statistics(op, src, run->n);
-    ot__cpu_post post = {.scale = op->scale, .shift = op->shift, .clip = relu ? op->clip : NULL, .gain = run->gain, .offset = run->offset};
+    ot__cpu_post post = {.scale = op->scale, .shift = op->shift, .clip = relu ? op->clip : NULL, .gain = run->gain, .offset = run->offset,
+                         .codes = op->codes, .step = op->step_size};
     switch (s->kind) {
     case OT_STEP_CONV: case OT_STEP_DENSE:
         post.scale = NULL;
@@ -266,7 +279,8 @@ static ot_status cpu_backward(void *ctx, void *p, const void *src, const void *d
     void *copy = op->step.kind == OT_STEP_ADD ? NULL : dres;      /* ADD may have dres == dsrc: dsrc first */
     if (op->step.relu) {
         double sums[2];
-        loops->mask(op->out, g, dst, copy, back->add_res, back->n, op->clip, back->gain, sums);
+        if (op->codes > 0.0f) loops->mask_quantised(op->out, g, src, back->n, op->clip, back->gain, back->offset, sums);
+        else loops->mask(op->out, g, dst, copy, back->add_res, back->n, op->clip, back->gain, sums);
         if (back->grad_gain) *back->grad_gain = sums[0] / (double)back->gain;
         if (back->grad_offset) *back->grad_offset = -(double)back->gain * sums[1];
     } else if (copy) {

@@ -28,6 +28,7 @@ typedef struct ot__cpu_post {
     const float *scale, *shift;      /* NULL: none */
     const float *clip;               /* upper bound of each channel, 0 for padding; NULL: no T-ReLU */
     float        gain, offset;
+    float        codes, step;        /* quantiser behind the T-ReLU; codes 0: none */
 } ot__cpu_post;
 
 /* A convolution as the loops see it: rows of output pixels, each the sum over taps of (input pixel) x (weights).  Strided backward
@@ -78,6 +79,8 @@ typedef struct ot__cpu_loops {
     void (*post)(ot__cpu_view v, float *dst, const float *src, const float *res, int n, const ot__cpu_post *post);
     /* g = g * gain where 0 < y < clip, else 0; sums[0] = sum of g y, sums[1] = sum of g there, before the gain */
     void (*mask)(ot__cpu_view v, float *g, const float *y, float *copy, int add, int n, const float *clip, float gain, double sums[2]);
+    /* the same through a quantiser: y = (x - offset) gain is found again from the step's input x; top: per channel, from where on nothing passes */
+    void (*mask_quantised)(ot__cpu_view v, float *g, const float *x, int n, const float *top, float gain, float offset, double sums[2]);
     void (*scale)(ot__cpu_view v, float *dst, const float *src, const float *scale, int add, int n);     /* scale NULL: 1 */
     void (*max_pool)(ot__cpu_view s, ot__cpu_view d, const ot__cpu_window *k, const float *src, float *dst, int n);
     void (*max_pool_back)(ot__cpu_view s, ot__cpu_view d, const ot__cpu_window *k, const float *src, const float *dst, const float *g, float *dsrc, int n);
@@ -113,7 +116,8 @@ typedef struct ot__cpu_op {
     int            tile;
     ot__cpu_view   in, out;
     const char    *algorithm;
-    float         *scale, *shift, *clip;     /* (out.nb * out.b) each, padding 0 */
+    float         *scale, *shift, *clip;     /* (out.nb * out.b) each, padding 0; clip of a RELU with codes: the estimator's edge, if lower */
+    float          codes, step_size;         /* of the T-ReLU; codes 0: not quantised */
     int            scaled;                   /* `scale` is not all ones (AFFINE) */
     /* CONV, DENSE */
     ot__cpu_conv   forward, back;            /* back: gradient to the input */

@@ -20,6 +20,19 @@ enum { RUN = 64 };
 #define AT(V) ((size_t)i_ * (V).image + (size_t)k_ * (V).block + (size_t)l_)
 #define CH(V) (k_ * (V).b + l_)
 
+static void quantise(ot__cpu_view v, float *y, int n, float codes, float size)
+{
+    size_t pixels = (size_t)v.h * (size_t)v.w, step = v.pixel;
+    COLUMNS(v, n)
+    {
+        size_t at = AT(v);
+        for (size_t i = 0; i < pixels; i++, at += step) {
+            vec u = LOAD(y + at);
+            STORE(y + at, QUANTISE(u, codes, size));
+        }
+    }
+}
+
 static void post(ot__cpu_view v, float *dst, const float *src, const float *res, int n, const ot__cpu_post *p)
 {
     size_t pixels = (size_t)v.h * (size_t)v.w, step = v.pixel;
@@ -33,6 +46,12 @@ static void post(ot__cpu_view v, float *dst, const float *src, const float *res,
                 vec y = (LOAD(src + at) * scale + shift + LOAD(res + at) - p->offset) * p->gain;
                 STORE(dst + at, MIN(top, MAX(SPLAT(0.0f), y)));
             }
+        } else if (p->clip && p->codes > 0.0f) {
+            vec top = LOAD(p->clip + CH(v));
+            for (size_t i = 0; i < pixels; i++, at += step) {
+                vec y = (LOAD(src + at) * scale + shift - p->offset) * p->gain, u = MIN(top, MAX(SPLAT(0.0f), y));
+                STORE(dst + at, QUANTISE(u, p->codes, p->step));
+            }
         } else if (p->clip) {
             vec top = LOAD(p->clip + CH(v));
             for (size_t i = 0; i < pixels; i++, at += step) {
@@ -45,6 +64,7 @@ static void post(ot__cpu_view v, float *dst, const float *src, const float *res,
             for (size_t i = 0; i < pixels; i++, at += step) STORE(dst + at, LOAD(src + at) * scale + shift);
         }
     }
+    if (p->clip && res && p->codes > 0.0f) quantise(v, dst, n, p->codes, p->step);
 }
 
 static void mask_back(ot__cpu_view v, float *g, const float *y, float *copy, int add, int n, const float *clip, float gain, double sums[2])
@@ -65,6 +85,31 @@ static void mask_back(ot__cpu_view v, float *g, const float *y, float *copy, int
                 x = x * gain;
                 STORE(g + at, x);
                 if (copy) STORE(copy + at, x + (add ? LOAD(copy + at) : SPLAT(0.0f)));
+            }
+            spill(gy, &a);
+            spill(gs, &s);
+        }
+    }
+    sums[0] = sums[1] = 0.0;
+    for (int l = 0; l < OT_LANES; l++) sums[0] += gy[l], sums[1] += gs[l];
+}
+
+static void mask_quantised(ot__cpu_view v, float *g, const float *x, int n, const float *edge, float gain, float offset, double sums[2])
+{
+    size_t pixels = (size_t)v.h * (size_t)v.w, step = v.pixel;
+    double gy[OT_LANES] = {0}, gs[OT_LANES] = {0};
+    COLUMNS(v, n)
+    {
+        size_t at = AT(v);
+        vec top = LOAD(edge + CH(v));
+        for (size_t i = 0; i < pixels;) {
+            size_t end = i + RUN < pixels ? i + RUN : pixels;
+            vec a = {0}, s = {0};
+            for (; i < end; i++, at += step) {
+                vec u = (LOAD(x + at) - offset) * gain, m = INSIDE(LOAD(g + at), u, top);
+                a += m * u;
+                s += m;
+                STORE(g + at, m * gain);
             }
             spill(gy, &a);
             spill(gs, &s);
@@ -258,7 +303,7 @@ static void avg_pool_back(ot__cpu_view s, ot__cpu_view d, const ot__cpu_window *
 #include "backend/cpu_loops_event.h"
 
 const ot__cpu_loops OT_LOOPS = {
-    .lanes = OT_LANES, .conv = conv, .conv_weights = conv_weights, .post = post, .mask = mask_back, .scale = scale,
+    .lanes = OT_LANES, .conv = conv, .conv_weights = conv_weights, .post = post, .mask = mask_back, .mask_quantised = mask_quantised, .scale = scale,
     .max_pool = max_pool, .max_pool_back = max_pool_back, .avg_pool = avg_pool, .avg_pool_back = avg_pool_back,
     .channel_sums = channel_sums, .image_sums = image_sums, .combine = combine,
     .spike = spike, .spike_back = spike_back, .event_conv = event_conv, .not_zero = not_zero,

@@ -34,6 +34,9 @@ FORCE_INLINE void finish(const job *j, vec *acc, int oc, float *out, int P)
         vec top = LOAD(p->clip + oc), b = SPLAT(p->offset), a = SPLAT(p->gain);
 #pragma GCC unroll 16
         for (int i = 0; i < P; i++) acc[i] = MIN(top, MAX(SPLAT(0.0f), (acc[i] - b) * a));
+        if (p->codes > 0.0f)
+#pragma GCC unroll 16
+            for (int i = 0; i < P; i++) acc[i] = QUANTISE(acc[i], p->codes, p->step);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < P; i++) STORE(out + (size_t)i * j->os, acc[i]);

@@ -46,6 +46,9 @@ FORCE_INLINE vec SPLAT(float s) { return (vec){0} + s; }
 #define INSIDE(G, Y, TOP) ((vec)((mask)(G) & ~((Y) <= (vec){0}) & ~((Y) >= (TOP))))
 #endif
 
+/* kernels/quantise.h on vectors. */
+#define QUANTISE(Y, CODES, STEP) (((MIN(SPLAT(CODES), (Y) / SPLAT(STEP)) + SPLAT(12582912.0f)) - SPLAT(12582912.0f)) * SPLAT(STEP))
+
 /* X where A > B, else 0; X where not A > B (NaN counts as not), else 0. */
 #if OT_LANES == 16
 #define WHERE_GT(A, B, X)     ((vec)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)(A), (__m512)(B), _CMP_GT_OQ), (__m512)(X)))

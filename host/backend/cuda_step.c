@@ -14,6 +14,7 @@
 
 struct ot__cuda_op {
     ot_step    step;
+    ot_ste     ste;                        /* of a quantised T-ReLU */
     int        chips, crossbar;
     int64_t    src_stride, res_stride, dst_stride, weight_stride;
     size_t     weights, tap_bytes;         /* ONNX weights; bytes of taps at the head of scratch */
@@ -174,6 +175,7 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
     ot__cuda_op *op = ot_alloc(1, sizeof *op);
     if (!op) OT_NOMEM(step->layer->name, sizeof *op);
     op->step = *step;
+    op->ste = opt->relu_ste;
     op->chips = chips;
     op->src_scale = op->res_scale = op->dst_scale = 1.0f;
     op->crossbar = step->kind == OT_STEP_CONV || step->kind == OT_STEP_DENSE;
@@ -286,6 +288,7 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     otk_after      after = {.res = {s->res >= 0 ? (void *)res : NULL, op->res_stride}, .in_factor = 1 / op->src_scale, .res_factor = 1 / op->res_scale,
                             .out_factor = op->dst_scale};
     if (!run->skip_relu) after.knobs = knobs_of(s, run->gains, run->offsets, run->knob_stride, run->gain, run->offset);
+    if (s->relu && s->relu->codes) after.codes = (float)s->relu->codes, after.step = s->relu->step;
     after.bias = op->has_bias ? op->bias : NULL;
     if (s->affine && !s->batch) after.scale = op->scale, after.shift = op->shift;
     switch (s->kind) {
@@ -318,8 +321,16 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     return OT_OK;
 }
 
+/* From where on nothing passes a quantised T-ReLU: behind the estimator's edge. */
+static float top_of(const ot__cuda_op *op)
+{
+    const ot_layer *relu = op->step.relu;
+    if (op->ste == OT_STE_IDENTITY) return INFINITY;
+    return nextafterf((float)((relu->codes + (op->ste == OT_STE_CLIPPED ? 0.5 : 0.0)) * (double)relu->step), INFINITY);
+}
+
 /* g through the T-ReLU and the scale behind it, and into the added tensor. */
-static ot_status behind(ot__cuda *c, ot__cuda_op *op, const void *dst, void *g, void *dres, void *scratch, const ot_step_back *back)
+static ot_status behind(ot__cuda *c, ot__cuda_op *op, const void *src, const void *dst, void *g, void *dres, void *scratch, const ot_step_back *back)
 {
     const ot_step *s = &op->step;
     const float   *scale = s->affine && !s->batch ? op->scale : NULL;
@@ -328,6 +339,7 @@ static ot_status behind(ot__cuda *c, ot__cuda_op *op, const void *dst, void *g, 
                         .u_factor = 1 / op->dst_scale, .dres_factor = 1, .add_res = back->add_res, .partial = scratch};
     b.knobs = knobs_of(s, back->gains, back->offsets, back->knob_stride, back->gain, back->offset);
     if (!s->relu && !dres && !scale) return OT_OK;
+    if (s->relu && s->relu->codes) b.u = (otk_tensor){(void *)src, op->src_stride}, b.u_factor = 1 / op->src_scale, b.top = top_of(op);
     if (s->relu && back->sums) b.sums = back->sums, b.sums_stride = back->sums_stride, b.sums_offset = back->sums_offset;
     if (s->relu && single) {
         b.sums = op->sums, b.sums_offset = 1;
@@ -418,7 +430,7 @@ ot_status ot__cuda_backward(void *ctx, void *vop, const void *src, const void *d
         OT_CUDA(otk_channel_sums(shape, back->n, g, op->grad + op->weights, c->stream));
         OT_TRY(to_host(c, back->grad_beta, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
     }
-    if (!back->masked) OT_TRY(behind(c, op, dst, g, dres == dsrc ? NULL : dres, scratch, back));
+    if (!back->masked) OT_TRY(behind(c, op, src, dst, g, dres == dsrc ? NULL : dres, scratch, back));
     switch (s->kind) {
     case OT_STEP_CONV: case OT_STEP_DENSE: return conv_back(c, op, src, g, dsrc, scratch, back);
     case OT_STEP_AFFINE:

@@ -72,6 +72,7 @@ static ot_status step_open(void *ctx, void **out, const ot_step *step, int tile,
     ot__ref_op *op = ot_alloc(1, bytes);
     if (!op) OT_FAIL(OT_E_NOMEM, "layer '%s': no memory for %zu bytes", step->layer->name, bytes);
     op->step = *step;
+    op->ste = opt->relu_ste;
     op->surrogate = opt->surrogate;
     op->sharpness = ot__ref_sharpness(opt);
     double *d = (double *)(op + 1);
@@ -117,6 +118,15 @@ static void scale_channels(const ot__ref_op *op, const double *from, double *to,
     }
 }
 
+static void quantise(const ot_layer *relu, double *u, size_t n)
+{
+    const double codes = relu->codes, step = (double)relu->step;
+    for (size_t e = 0; e < n; e++) {
+        double q = rint(u[e] / step);
+        u[e] = (q >= codes ? codes : q) * step;
+    }
+}
+
 static ot_status forward(void *ctx, void *vop, const void *vsrc, const void *vres, void *vdst, void *scratch, const ot_step_run *run)
 {
     (void)ctx, (void)scratch;
@@ -147,6 +157,7 @@ static ot_status forward(void *ctx, void *vop, const void *vsrc, const void *vre
             v = v <= 0.0 ? 0.0 : v;
             dst[e] = v >= clip ? clip : v;
         }
+        if (s->relu->codes) quantise(s->relu, dst, all);
     }
     const size_t each = size * (size_t)(s->kind == OT_STEP_SPIKE ? s->steps : 1);          /* what a tap is the mean of */
     for (size_t k = 0; run->tap && k < all / each; k++) {
@@ -157,14 +168,16 @@ static ot_status forward(void *ctx, void *vop, const void *vsrc, const void *vre
     return OT_OK;
 }
 
-/* g goes through the T-ReLU: masked and scaled, its two sums taken. */
-static void relu_back(const ot_step *s, const double *u, double *g, const ot_step_back *back)
+/* g goes through the T-ReLU: masked and scaled, its two sums taken.  A quantised one goes back from its input, to the estimator's edge. */
+static void relu_back(const ot__ref_op *op, const double *src, const double *dst, double *g, const ot_step_back *back)
 {
-    const double a = (double)back->gain, clip = (double)s->relu->clip;
+    const ot_step *s = &op->step;
+    const double a = (double)back->gain, b = (double)back->offset, clip = (double)s->relu->clip, codes = s->relu->codes;
+    const double edge = !s->relu->codes || op->ste == OT_STE_IDENTITY ? INFINITY : (codes + (op->ste == OT_STE_CLIPPED ? 0.5 : 0.0)) * (double)s->relu->step;
     double       with_u = 0.0, alone = 0.0;
     for (size_t e = 0, all = ot__ref_size(s->out) * (size_t)back->n; e < all; e++) {
-        double m = u[e] <= 0.0 || u[e] >= clip ? 0.0 : g[e];
-        with_u += m * u[e];
+        double u = s->relu->codes ? (src[e] - b) * a : dst[e], m = u <= 0.0 || u >= clip || u > edge ? 0.0 : g[e];
+        with_u += m * u;
         alone += m;
         g[e] = m * a;
     }
@@ -198,7 +211,7 @@ static ot_status backward(void *ctx, void *vop, const void *vsrc, const void *vd
     double           *g = vg, *dsrc = vdsrc, *dres = vdres;
     const size_t      in = ot__ref_size(s->in) * (size_t)(s->still ? back->n / s->steps : back->n), out = ot__ref_size(s->out) * (size_t)back->n;
     if (dsrc && !back->add_src) memset(dsrc, 0, in * sizeof *dsrc);
-    if (s->relu) relu_back(s, vdst, g, back);
+    if (s->relu) relu_back(op, src, vdst, g, back);
     if (dres && dres != dsrc) {                          /* before scaling; adding x to itself comes below */
         if (!back->add_res) memset(dres, 0, out * sizeof *dres);
         add_to(dres, g, out);

@@ -13,6 +13,7 @@ typedef struct ot__ref_op {
     float  *weight, *bias;                 /* bias NULL: none */
     float  *scale, *shift;                 /* (c); with `batch` gamma and beta */
     double *mean, *var, *inverse;          /* `batch`: of the last forward; var biased, inverse = 1 / sqrt(var + eps) */
+    ot_ste  ste;                           /* RELU with codes */
     ot_surrogate surrogate;                /* SPIKE */
     double  sharpness;
     int     loaded_bias, count;            /* whether step_load gave a bias; images x pixels of the last forward */

@@ -48,6 +48,7 @@ static ot_status round_knobs(const campaign *c, ot_plan *plan, tuned *u)
     return count(c, plan, &u->correct, u->bits);
 }
 
+_Static_assert(OT_TUNER_SELF_TUNING == OT_TUNERS - 1, "it leaves the chip corrected: no tuner after it");
 static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chip *chip)
 {
     OT_TRY(ot_plan_load(plan, chip));
@@ -58,7 +59,8 @@ static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chi
         if (!(r->job.tuners >> t & 1)) continue;
         tuned *u = &r->tuned[r->n_tuned];
         int nearest = -1;
-        OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, campaign__looks(c, r->signature, r->scratch), u->gain, u->offset, &nearest, &u->cost));
+        if (t == OT_TUNER_SELF_TUNING) OT_TRY(ot_tuning_self(c->tuning, plan, chip, u->gain, u->offset, NULL, &u->cost));
+        else OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, campaign__looks(c, r->signature, r->scratch), u->gain, u->offset, &nearest, &u->cost));
         if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->main->images.n;         /* its signature */
         u->tuner = (ot_tuner)t;
         u->nearest = nearest < 0 ? -1 : (int)c->casebook_chip[nearest];

@@ -118,6 +118,8 @@ static ot_status ask(response *r, const campaign *c, ot_fleet *f, int i, size_t 
     for (int k = 0; k < r->n_sets; k++) {
         const int matching = k == r->n_sets - 1;
         noting    m = {.spiking = ot__knobs_of(c->net), .out = moments_at(r, i, k), .l = r->l, .mean0 = matching ? target : NULL, .sd0 = target + r->l};
+        if (!strcmp(r->set[k], ot_tuner_name(OT_TUNER_SELF_TUNING))) OT_TRY_TO(done, st, ot__tuning_self_fleet(f, c->spec->tune.gtm_cells));
+        else OT_TRY_TO(done, st, ot_fleet_correct(f, NULL));
         OT_TRY_TO(done, st, ot_fleet_set_knobs(f, k && !matching ? r->gain[k] : NULL, k && !matching ? r->offset[k] : NULL));
         if (!matching) OT_TRY_TO(done, st, ot_signature_measure_fleet(signature_at(r, s, before, k), f, &s->images, s->index, s->images.n));
         OT_TRY_TO(done, st, ot_fleet_moments(f, &s->images, s->index, tile_of(c, s), note, &m));

@@ -48,7 +48,8 @@
     X(subset_frac, "tune.subset_frac", SPEC_FIXED, SPEC_REAL, AT(tune.subset_frac), 0, 1) \
     X(images, "tune.images", SPEC_FIXED, SPEC_INT, AT(tune.images), 2, 4096)           \
     X(polish_steps, "tune.polish_steps", SPEC_FIXED, SPEC_INT, AT(tune.polish_steps), 1, 1000000) \
-    X(polish_images, "tune.polish_images", SPEC_FIXED, SPEC_INT, AT(tune.polish_images), 1, INT32_MAX)
+    X(polish_images, "tune.polish_images", SPEC_FIXED, SPEC_INT, AT(tune.polish_images), 1, INT32_MAX) \
+    X(gtm_cells, "tune.gtm_cells", SPEC_FIXED, SPEC_INT, AT(tune.gtm_cells), 1, 100000000)
 
 #define ROW(id, key, role, ...) {key, role, __VA_ARGS__},
 static const spec_key keys[] = {KEYS(ROW){"tuners", SPEC_GROWS, SPEC_TUNERS, AT(tuners), 0, OT_TUNERS}, TUNE_KEYS(ROW)};

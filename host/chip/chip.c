@@ -86,6 +86,16 @@ ot_status ot_chip_draw(ot_chip **out, const ot_network *net, const ot_device *de
     return OT_OK;
 }
 
+ot_status ot__chip_redesign(ot_chip *chip)
+{
+    for (int k = 0; k < chip->n_crossbars; k++) {
+        crossbar *c = &chip->crossbars[k];
+        OT_TRY(quantise(c, ot_network_crossbar(chip->net, k), chip->var.bits));
+        if (!(c->scale > 0.0)) memset(c->w, 0, c->n * sizeof *c->w), memset(c->q, 0, c->n * sizeof *c->q);
+    }
+    return OT_OK;
+}
+
 /* Whether a word of the groups of four that hold the weight's cells says "stuck".  The weights without are the fast loop's. */
 static int may_be_stuck(ot_draw_key key, ot_faults faults, int bits, uint64_t w)
 {
@@ -97,12 +107,16 @@ static int may_be_stuck(ot_draw_key key, ot_faults faults, int bits, uint64_t w)
     return 0;
 }
 
-ot_status ot_chip_redraw(ot_chip *chip, uint32_t number)
+ot_status ot_chip_redraw(ot_chip *chip, uint32_t number) { return ot_chip_redraw_corrected(chip, number, 1.0); }
+
+ot_status ot_chip_redraw_corrected(ot_chip *chip, uint32_t number, double gain)
 {
     ot_cell_map map;
+    if (!(gain > 0.0 && gain <= FLT_MAX)) OT_FAIL(OT_E_RANGE, "outputs of chip %u times %g, want a positive number", number, gain);
     chip->number = number;
     chip->delta_sys = ot_chip_delta_sys_of(&chip->var, number);
     ot__cell_map_make(&map, &chip->dev, chip->delta_sys, ot__sigma_rand(&chip->var));
+    if (gain < 1.0 || gain > 1.0) ot__cell_map_scale(&map, gain);
     ot_faults faults = ot__faults_of(&chip->var);
     for (int k = 0; k < chip->n_crossbars; k++) {
         crossbar *c = &chip->crossbars[k];
@@ -117,6 +131,11 @@ ot_status ot_chip_redraw(ot_chip *chip, uint32_t number)
 }
 
 void ot_chip_free(ot_chip *chip) { ot_free(chip); }
+
+ot_status ot__chip_self_test(double *estimate, const ot_chip *chip, int cells)
+{
+    return ot_chip_self_test(estimate, &chip->dev, &chip->var, chip->number, cells);
+}
 
 uint32_t          ot_chip_number(const ot_chip *chip) { return chip->number; }
 double            ot_chip_delta_sys(const ot_chip *chip) { return chip->delta_sys; }

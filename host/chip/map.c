@@ -70,3 +70,11 @@ void ot__cell_map_make(ot_cell_map *out, const ot_device *dev, double delta_sys,
     out->x_min = (float)(dev->g_min / d - x_hrs);
     out->x_max = (float)(dev->g_max / d - x_hrs);
 }
+
+void ot__cell_map_scale(ot_cell_map *map, double gain)
+{
+    for (int s = OT_LRS; s <= OT_HRS; s++)
+        for (int k = 0; k < OT_MAP_TERMS; k++) map->c[s][k] = (float)((double)map->c[s][k] * gain);
+    map->x_min = (float)((double)map->x_min * gain);
+    map->x_max = (float)((double)map->x_max * gain);
+}

@@ -39,12 +39,12 @@ typedef __m256i wide;
 #endif
 
 /* x[k][i] = word k of group first + i * stride. */
-static inline void draw_words(uint32_t x[4][OT_LANES], uint32_t first, uint32_t stride, ot_draw_key key)
+static inline void draw_words(uint32_t x[4][OT_LANES], uint32_t first, uint32_t stride, ot_draw_key key, ot_purpose purpose)
 {
     const wide m0 = wide_set(0xD2511F53u), m1 = wide_set(0xCD9E8D57u);
     for (int i = 0; i < OT_LANES; i += WIDE) {
         wide a = wide_add(wide_set(first + (uint32_t)i * stride), wide_mul(wide_count(), wide_set(stride)));
-        wide b = wide_set(key.layer), c = wide_set(key.chip), d = wide_set((uint32_t)OT_PURPOSE_CELLS);
+        wide b = wide_set(key.layer), c = wide_set(key.chip), d = wide_set((uint32_t)purpose);
         uint32_t k0 = (uint32_t)key.seed, k1 = (uint32_t)(key.seed >> 32);
 #ifndef __clang__
 #pragma GCC unroll 10
@@ -65,10 +65,10 @@ static inline void draw_words(uint32_t x[4][OT_LANES], uint32_t first, uint32_t 
 
 #else
 
-static inline void draw_words(uint32_t x[4][OT_LANES], uint32_t first, uint32_t stride, ot_draw_key key)
+static inline void draw_words(uint32_t x[4][OT_LANES], uint32_t first, uint32_t stride, ot_draw_key key, ot_purpose purpose)
 {
     for (int i = 0; i < OT_LANES; i++)
-        ot_philox(&x[0][i], &x[1][i], &x[2][i], &x[3][i], key.seed, first + (uint32_t)i * stride, key.layer, key.chip, OT_PURPOSE_CELLS);
+        ot_philox(&x[0][i], &x[1][i], &x[2][i], &x[3][i], key.seed, first + (uint32_t)i * stride, key.layer, key.chip, purpose);
 }
 
 #endif

@@ -66,6 +66,33 @@ ot_status ot_network_set_bits(ot_network *net, int bits)
     return OT_OK;
 }
 
+ot_status ot__check_codes(const char *name, int codes, double step)
+{
+    if (codes < 1 || codes > 255) OT_FAIL(OT_E_RANGE, "layer '%s': %d codes of a quantised output, want 1..255", name, codes);
+    if (!((float)step > 0 && isfinite((float)step))) OT_FAIL(OT_E_RANGE, "layer '%s': step of a quantised output = %g, want a positive number", name, step);
+    return OT_OK;
+}
+
+ot_status ot_network_quantise_relu(ot_network *net, int number, int codes, double step)
+{
+    if (number < 0 || number >= net->n_relus) OT_FAIL(OT_E_RANGE, "ReLU layer %d to quantise, network '%s' has %d", number, net->name, net->n_relus);
+    for (int i = 0; i < net->n; i++) {
+        ot_layer *l = &net->layers[i];
+        if (l->relu != number) continue;
+        if (codes) OT_TRY(ot__check_codes(l->name, codes, step));
+        l->codes = codes;
+        l->step = codes ? (float)step : 0;
+    }
+    return OT_OK;
+}
+
+int ot_network_is_quantised(const ot_network *net)
+{
+    for (int i = 0; i < net->n; i++)
+        if (net->layers[i].codes) return 1;
+    return 0;
+}
+
 ot_status ot_network_set_class_names(ot_network *net, const char *text)
 {
     int n = 1;

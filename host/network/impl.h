@@ -25,6 +25,8 @@ struct ot_network {
 ot_status ot__layer_shape(ot_layer *l, const ot_layer *a, const ot_layer *b);
 /* Spiking layers in ONNX files: nodes IF, version 1 of this domain; words of attribute `reset` and metadata `coding`. */
 #define OT_ONNX_DOMAIN "ohmtrim"
+/* Whether a ReLU layer's output can be quantised so; `name` for the sentence. */
+ot_status ot__check_codes(const char *name, int codes, double step);
 extern const char *const ot__reset_names[OT_RESETS], *const ot__coding_names[OT_CODINGS];
 /* Settings of a spiking layer that is to be added. */
 ot_status ot__spike_check(const ot_network *net, const ot_layer *l);

@@ -136,6 +136,7 @@ ot_status ot_network_add(ot_network *net, const ot_layer *desc, int *index)
         OT_FAIL(OT_E_UNSUPPORTED, "layer '%s': a ReLU in a spiking network, want one kind or the other", l->name);
     if (l->op == OT_OP_SPIKE) OT_TRY(ot__spike_check(net, l));
     if (l->op == OT_OP_RELU && !(l->clip > 0)) OT_FAIL(OT_E_DATA, "layer '%s': clip = %g, want a positive number", l->name, (double)l->clip);
+    if (l->op == OT_OP_RELU && l->codes) OT_TRY(ot__check_codes(l->name, l->codes, (double)l->step));
     if (crossbar && ot_layer_weights(l) > OT_MAX_ELEMENTS)
         OT_FAIL(OT_E_SHAPE, "layer '%s': %zu weights, want at most %d", l->name, ot_layer_weights(l), OT_MAX_ELEMENTS);
     if (!(l->name = ot_strdup(desc->name))) OT_NOMEM("a layer's name", strlen(desc->name));

@@ -16,6 +16,7 @@ typedef struct onnx_value {
     const char *name;            /* borrowed from the message */
     int      layer;              /* index of a layer, or -1: a constant */
     int      rank;               /* of a layer's output as the file sees it: 4, or 2 once flattened */
+    double   step;               /* of a layer's output as codes of QuantizeLinear: its scale; else 0 */
     int      whole;              /* constant: numbers are in i, else in f */
     int      n_dims;
     int64_t  dims[ONNX_RANK];
@@ -55,5 +56,10 @@ ot_status   onnx__ints(onnx_reader *r, const Onnx__NodeProto *node, const onnx_v
 ot_status onnx__fold(onnx_reader *r, const Onnx__NodeProto *node, int *done);
 /* Adds the layers of a node. */
 ot_status onnx__lower(onnx_reader *r, const Onnx__NodeProto *node);
+/* onnx_quantise.c: QuantizeLinear and DequantizeLinear behind a Relu or Clip become that layer's codes and step. */
+ot_status onnx__lower_quantise(onnx_reader *r, const Onnx__NodeProto *node);
+ot_status onnx__lower_dequantise(onnx_reader *r, const Onnx__NodeProto *node);
+/* How many nodes read a name. */
+int       onnx__readers(const onnx_reader *r, const char *name);
 
 #endif

@@ -10,6 +10,7 @@ static ot_status input_layer(onnx_reader *r, const Onnx__NodeProto *node, size_t
 {
     *v = onnx__input(r, node, k);
     if (!*v) NODE_FAIL(OT_E_FORMAT, "reads '%s', which nothing before it makes", k < node->n_input ? node->input[k] : "nothing");
+    if ((*v)->step > 0) NODE_FAIL(OT_E_UNSUPPORTED, "reads '%s', the codes of QuantizeLinear, want DequantizeLinear between", (*v)->name);
     if ((*v)->layer < 0) NODE_FAIL(OT_E_UNSUPPORTED, "input %zu ('%s') is a constant, want a layer's output", k, (*v)->name);
     return OT_OK;
 }
@@ -232,8 +233,7 @@ static ot_status lower_mean(onnx_reader *r, const Onnx__NodeProto *node)
     return add(r, node, &l, keep ? 4 : 2);
 }
 
-/* How many nodes read a name. */
-static int readers(const onnx_reader *r, const char *name)
+int onnx__readers(const onnx_reader *r, const char *name)
 {
     int n = 0;
     for (size_t i = 0; i < r->graph->n_node; i++)
@@ -260,7 +260,7 @@ static ot_status lower_add(onnx_reader *r, const Onnx__NodeProto *node, int sign
     OT_TRY(per_channel(r, node, constant ? 0 : 1, x, &bias));
     ot_layer *from = &r->net->layers[x->layer];
     for (int i = 0; sign < 0 && i < from->c; i++) bias[i] = -bias[i];
-    if (from->op == OT_OP_DENSE && !from->bias && sign > 0 && readers(r, x->name) == 1) {        /* MatMul + Add: one dense layer */
+    if (from->op == OT_OP_DENSE && !from->bias && sign > 0 && onnx__readers(r, x->name) == 1) {        /* MatMul + Add: one dense layer */
         from->bias = bias;
         return alias(r, node, x, x->rank);
     }
@@ -431,6 +431,8 @@ ot_status onnx__lower(onnx_reader *r, const Onnx__NodeProto *node)
     if (!strcmp(op, "MatMul")) return lower_dense(r, node, 0);
     if (!strcmp(op, "BatchNormalization")) return lower_batch_norm(r, node);
     if (!strcmp(op, "Clip")) return lower_clip(r, node);
+    if (!strcmp(op, "QuantizeLinear")) return onnx__lower_quantise(r, node);
+    if (!strcmp(op, "DequantizeLinear")) return onnx__lower_dequantise(r, node);
     if (!strcmp(op, "MaxPool")) return lower_pool(r, node, OT_OP_MAX_POOL);
     if (!strcmp(op, "AveragePool")) return lower_pool(r, node, OT_OP_AVG_POOL);
     if (!strcmp(op, "ReduceMean")) return lower_mean(r, node);

@@ -166,6 +166,18 @@ static void set_window(writer *w, Onnx__NodeProto *n, const ot_layer *l)
     set_ints(w, n, "pads", (const int64_t[]){l->pt, l->pl, l->pb, l->pr}, 4);
 }
 
+/* The zero point 0 of uint8 codes. */
+static const char *code_zero(writer *w, const char *layer)
+{
+    char *name = tensor(w, layer, "zero", 1, get(w, 1, 8), 0, NULL);
+    if (w->failed) return name;
+    Onnx__TensorProto *t = w->graph.initializer[w->graph.n_initializer - 1];
+    t->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
+    t->raw_data.len = 1;
+    return name;
+}
+
+/* A quantised one (onnx_quantise.c) has its bound at the last code, so that uint8 need not saturate there. */
 static void write_relu(writer *w, const ot_layer *l, const char *name, const char *in, const char *out)
 {
     float a = w->gain ? w->gain[l->relu] : 1, b = w->offset ? w->offset[l->relu] : 0;
@@ -175,8 +187,14 @@ static void write_relu(writer *w, const ot_layer *l, const char *name, const cha
         node(w, "Mul", text(w, "%.200s.mul", name), scaled, 2, shifted, scalar(w, name, "gain", a));
         in = scaled;
     }
-    if (isinf(l->clip)) node(w, "Relu", name, out, 1, in);
-    else node(w, "Clip", name, out, 3, in, scalar(w, name, "least", 0), scalar(w, name, "most", l->clip));
+    const float own = l->codes && l->codes < 255 ? (float)l->codes * l->step : INFINITY, most = own < l->clip ? own : l->clip;
+    const char *u = l->codes ? text(w, "%.200s.u", name) : out;
+    if (isinf(most)) node(w, "Relu", name, u, 1, in);
+    else node(w, "Clip", name, u, 3, in, scalar(w, name, "least", 0), scalar(w, name, "most", most));
+    if (!l->codes) return;
+    const char *codes = text(w, "%.200s.codes", name), *step = scalar(w, name, "step", l->step), *zero = code_zero(w, name);
+    node(w, "QuantizeLinear", text(w, "%.200s.quantise", name), codes, 3, u, step, zero);
+    node(w, "DequantizeLinear", text(w, "%.200s.dequantise", name), out, 3, codes, step, zero);
 }
 
 static void set_string(writer *w, Onnx__NodeProto *n, const char *name, const char *v)

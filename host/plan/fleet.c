@@ -20,7 +20,8 @@ ot_status ot_fleet_open(ot_fleet **out, ot_backend *be, const ot_network *net, c
     OT_TRY_TO(done, st, ot_plan_open(&f->plan, be, net, &own));
     f->numbers = ot_alloc((size_t)f->most, sizeof *f->numbers);
     f->knobs = ot_alloc((size_t)f->most * 2, relus(f) * sizeof *f->knobs);
-    if (!f->numbers || !f->knobs) OT_FAIL_TO(done, st, OT_E_NOMEM, "fleet: no memory for the knobs of %d chips", f->most);
+    f->gains = ot_alloc((size_t)f->most, sizeof *f->gains);
+    if (!f->numbers || !f->knobs || !f->gains) OT_FAIL_TO(done, st, OT_E_NOMEM, "fleet: no memory for the knobs of %d chips", f->most);
     f->narrow = f->many && be->i->gradient_scale(be->ctx) > 1.0f;
     if (f->many) OT_TRY_TO(done, st, ot__fleet_many_open(f));
 done:
@@ -35,6 +36,7 @@ void ot_fleet_free(ot_fleet *f)
     ot_fleet_free(f->exact);
     ot_backend_close(f->exact_backend);
     if (f->many && f->plan) ot__fleet_many_close(f);
+    ot_free(f->gains);
     ot_free(f->knobs);
     ot_free(f->numbers);
     ot_plan_free(f->plan);
@@ -80,8 +82,22 @@ ot_status ot_fleet_draw(ot_fleet *f, const uint32_t *numbers, int n)
     memcpy(f->numbers, numbers, (size_t)n * sizeof *numbers);
     f->n = n;
     f->loaded = -1;
+    f->corrected = 0;
+    for (int k = 0; k < n; k++) f->gains[k] = 1.0;
     if (f->many) OT_TRY(ot__fleet_many_draw(f));
     return ot_fleet_set_knobs(f, NULL, NULL);
+}
+
+ot_status ot_fleet_correct(ot_fleet *f, const double *gain)
+{
+    if (f->n < 1) OT_FAIL(OT_E_RANGE, "the fleet has no chips yet: draw some");
+    for (int k = 0; gain && k < f->n; k++)
+        if (!(gain[k] > 0.0 && isfinite(gain[k]))) OT_FAIL(OT_E_RANGE, "outputs of chip %u times %g, want a positive number", f->numbers[k], gain[k]);
+    if (!gain && !f->corrected) return OT_OK;
+    for (int k = 0; k < f->n; k++) f->gains[k] = gain ? gain[k] : 1.0;
+    f->corrected = gain != NULL;
+    f->loaded = -1;
+    return f->many ? ot__fleet_many_draw(f) : OT_OK;
 }
 
 ot_status ot_fleet_set_knobs(ot_fleet *f, const float *gain, const float *offset)
@@ -104,7 +120,7 @@ ot_status ot__fleet_take_turn(ot_fleet *f, int k)
 {
     const float *knobs = f->knobs + (size_t)k * 2 * relus(f);
     if (f->loaded != k) {
-        OT_TRY(ot_chip_redraw(f->chip, f->numbers[k]));
+        OT_TRY(ot_chip_redraw_corrected(f->chip, f->numbers[k], f->gains[k]));
         OT_TRY(ot_plan_load(f->plan, f->chip));
         f->loaded = k;
     }
@@ -141,6 +157,7 @@ ot_status ot__fleet_exact(ot_fleet **out, ot_fleet *f, int k)
         OT_TRY(ot_fleet_open(&f->exact, f->exact_backend, f->plan->net, &f->dev, &f->var, &opt));
     }
     OT_TRY(ot_fleet_draw(f->exact, &f->numbers[k], 1));
+    if (f->corrected) OT_TRY(ot_fleet_correct(f->exact, &f->gains[k]));
     OT_TRY(ot_fleet_set_knobs(f->exact, knobs, knobs + relus(f)));
     f->reruns++;
     *out = f->exact;

@@ -22,6 +22,8 @@ struct ot_fleet {
     int           most, n, loaded;         /* loaded: whose turn it was last, -1 nobody's */
     uint32_t     *numbers;                 /* (most) */
     float        *knobs;                   /* (most, 2 L) */
+    double       *gains;                   /* (most) what outputs are multiplied by, 1 */
+    int           corrected;               /* whether one is not 1 */
     int           reruns, narrow;          /* narrow: numbers may be too large for the backend's format */
 
     const ot_many_i *many;                 /* NULL: chips take turns */

@@ -101,7 +101,10 @@ ot_status ot__fleet_many_draw(ot_fleet *f)
     ot_cell_map   *maps = ot_alloc((size_t)f->n, sizeof *maps);
     ot_status      st = OT_OK;
     if (!maps) OT_NOMEM("fleet", (size_t)f->n * sizeof *maps);
-    for (int k = 0; k < f->n; k++) ot__cell_map_make(&maps[k], &f->dev, ot_fleet_delta_sys(f, k), ot__sigma_rand(&f->var));
+    for (int k = 0; k < f->n; k++) {
+        ot__cell_map_make(&maps[k], &f->dev, ot_fleet_delta_sys(f, k), ot__sigma_rand(&f->var));
+        if (f->gains[k] < 1.0 || f->gains[k] > 1.0) ot__cell_map_scale(&maps[k], f->gains[k]);
+    }
     OT_TRY_TO(done, st, f->many->write(CTX, f->d_maps, maps, (size_t)f->n * sizeof *maps));
     OT_TRY_TO(done, st, f->many->write(CTX, f->d_numbers, f->numbers, (size_t)f->n * sizeof *f->numbers));
     for (int i = 0; i < p->n_steps; i++)
@@ -427,7 +430,7 @@ static int mask_step(ot_fleet *f, int i, int t)
     const int      made = p->tensors[t].producer;
     const ot_step *m = &p->steps[made < 0 ? 0 : made];
     if (made < 0 || m->res >= 0 || m->kind == OT_STEP_ADD || !f->many->masks(p->be->ctx, p->ops[i])) return -1;
-    if (p->steps[i].kind == OT_STEP_SPIKE ? !m->affine || m->relu : !m->relu) return -1;
+    if (p->steps[i].kind == OT_STEP_SPIKE ? !m->affine || m->relu : !m->relu || m->relu->codes) return -1;
     for (int k = 0; k < i; k++)
         if (p->steps[k].src == t || p->steps[k].res == t) return -1;
     return made;

@@ -5,7 +5,8 @@
  *
  * Layers come in topological order, so one walk does it: a layer either joins the open step of what it reads, if nobody else
  * reads that, or opens a step.  A step stands where its last layer stood: by then everything it reads is there.  Of an addition's
- * two branches the later one takes the other as `res`.  In training nothing joins. */
+ * two branches the later one takes the other as `res`.  In training nothing joins.  A T-ReLU of few codes stands alone where there is a
+ * backward pass: it needs what came before rounding. */
 #include "plan/impl.h"
 
 /* How far the step that a layer ends has got: what may still join. */
@@ -80,7 +81,7 @@ static int join(ot_plan *p, int i)
         break;
     case OT_OP_ADD: s->res = l->in[!branch]; break;
     case OT_OP_RELU:
-        if (stage == PLAIN || stage == CLOSED) return 0;
+        if (stage == PLAIN || stage == CLOSED || (l->codes && p->opt.use != OT_PLAN_FORWARD)) return 0;
         s->relu = l;
         break;
     default: return 0;

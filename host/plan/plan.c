@@ -16,6 +16,7 @@ static ot_status check(const ot_plan_options *opt)
         OT_FAIL(OT_E_RANGE, "gradients to images want a plan of one chip opened for tuning");
     if (!(opt->label_smoothing >= 0 && opt->label_smoothing <= 1))
         OT_FAIL(OT_E_RANGE, "label smoothing = %g, want 0..1", opt->label_smoothing);
+    if (opt->relu_ste < 0 || opt->relu_ste >= OT_STES) OT_FAIL(OT_E_RANGE, "estimator of quantised activations = %d, want one of ot_ste", (int)opt->relu_ste);
     if (opt->surrogate < 0 || opt->surrogate >= OT_SURROGATES) OT_FAIL(OT_E_RANGE, "surrogate = %d, want one of ot_surrogate", (int)opt->surrogate);
     if (!(opt->sharpness >= 0 && opt->sharpness <= 1e6)) OT_FAIL(OT_E_RANGE, "sharpness of the surrogate = %g, want 0 (the usual one) to 1e6", opt->sharpness);
     if (opt->spike_loss != OT_SPIKE_LOSS_COUNT && opt->spike_loss != OT_SPIKE_LOSS_RATE)

@@ -103,7 +103,8 @@ static ot_status add_costs(ot_text *t, const report *p)
         OT_TRY(e ? ot__text_add(t, "<td>%.0f<td>%.0f<td>%.4f", all.images[e], backward / r->n, all.seconds[e]) : ot__text_add(t, "<td><td><td>"));
     }
     OT_TRY(ot__text_add(t, "\n</table>\n"));
-    return add_picture(t, p, "accuracy", "mean accuracy against the threshold, and the accuracy of every chip");
+    OT_TRY(add_picture(t, p, "accuracy", "mean accuracy against the threshold, and the accuracy of every chip"));
+    return add_picture(t, p, "chips", "accuracy of every chip against its systematic variation, untuned and with each tuner");
 }
 
 /* Spiking networks: paper 002's Table II, and what rounding thresholds to the ladder cost. */

@@ -17,8 +17,8 @@
 extern char **environ;
 
 static const char *const colours[1 + OT_TUNERS] = {"#555555", "#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00",
-                                                  "#CC79A7", "#56B4E9", "#8C6D31", "#7B4173", "#999933"};
-_Static_assert(OT_TUNERS == 10, "a colour for each tuner");
+                                                  "#CC79A7", "#56B4E9", "#8C6D31", "#7B4173", "#999933", "#882255"};
+_Static_assert(OT_TUNERS == 11, "a colour for each tuner");
 
 static const char head[] =
     "# Made by `ohmtrim report`.  Again: gnuplot plot.gp\n"
@@ -43,6 +43,18 @@ static ot_status add_curves(ot_text *t, const report *p, const char *csv, int fi
     return OT_OK;
 }
 
+/* A point a chip: accuracy untuned and with each tuner against delta_sys (paper 000, Fig. 1). */
+static ot_status add_points(ot_text *t, const report *p, const char *terminal, const char *suffix)
+{
+    OT_TRY(ot__text_add(t, "\nset terminal %s size 900,600\nset output 'chips.%s'\n", terminal, suffix));
+    OT_TRY(ot__text_add(t, "set title 'Every chip against its systematic variation'\nset xlabel 'systematic variation of gamma, %%'\nset ylabel 'accuracy, %%'\n"
+                           "set xrange [*:*]\nset yrange [*:100]\nset xtics autofreq\nset ytics autofreq\nset key bottom center\nplot "));
+    for (int e = 0; e <= p->r->n_tuners; e++)
+        OT_TRY(ot__text_add(t, "'chips.csv' using (100*$2):%d with points pt %d ps 0.7 lc rgb '%s' title '%s'%s", 3 + e, e ? 4 + e : 7,
+                            colours[e ? 1 + (int)p->r->tuners[e - 1] : 0], report__name(p, e), e < p->r->n_tuners ? ", \\\n     " : "\n"));
+    return ot__text_add(t, "unset output\n");
+}
+
 static ot_status add_figure(ot_text *t, const report *p, const char *terminal, const char *suffix)
 {
     const ot_campaign_results *r = p->r;
@@ -59,7 +71,8 @@ static ot_status add_figure(ot_text *t, const report *p, const char *terminal, c
     OT_TRY(ot__text_add(t, "set title 'Every chip, untuned and tuned, best first'\nset xlabel 'chips, %%'\nset ylabel 'accuracy, %%'\n"
                            "set xrange [0:100]\nset xtics 10\nset key bottom left\n"));
     OT_TRY(add_curves(t, p, "sorted.csv", 2, 1));
-    return ot__text_add(t, "unset multiplot\nunset output\n");
+    OT_TRY(ot__text_add(t, "unset multiplot\nunset output\n"));
+    return add_points(t, p, terminal, suffix);
 }
 
 /* gnuplot's exit status, and the first line it complained with. */
@@ -100,7 +113,7 @@ static ot_status run_gnuplot(const char *dir)
 
 ot_status report__plot(const report *p)
 {
-    static const char *const made[] = {"yield.svg", "yield.png", "accuracy.svg", "accuracy.png"};
+    static const char *const made[] = {"yield.svg", "yield.png", "accuracy.svg", "accuracy.png", "chips.svg", "chips.png"};
     char path[4200];
     struct stat s;
     ot_text t = {0};
@@ -112,7 +125,7 @@ ot_status report__plot(const report *p)
     ot_free(t.bytes);
     OT_TRY(st);
     OT_TRY(run_gnuplot(p->dir));
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
         snprintf(path, sizeof path, "%.4000s/%s", p->dir, made[i]);
         if (stat(path, &s) || s.st_size == 0) OT_FAIL(OT_E_TOOL, "gnuplot: left no %s (is the disk full?)", path);
     }

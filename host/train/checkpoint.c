@@ -4,6 +4,7 @@
  *     position      int64 (3): epoch, minibatch of it to do next, right answers of it so far
  *     loss_sum      float64: of the epoch's minibatches so far
  *     parameters, statistics                       float32, as network.h flattens them
+ *     weight_scale, activation_step                float64, a number a layer: once weights or activations are quantised
  *     velocity      float32 (SGD), or  moments     float64 (n, 2) and  power  float64 (2) (Adam)
  *
  * The order of the images, crops and flips are functions of (seed, epoch, image), so that no state of a generator need be kept.  A
@@ -73,12 +74,17 @@ ot_status ot__checkpoint_write(const ot__trainer *t, const char *path)
     ot_status st;
 
     identity(text, t);
+    ot__robust_identity(text + strlen(text), IDENTITY_MAX - strlen(text), t);
     OT_TRY(ot_npz_create(&z, path));
     OT_TRY_TO(fail, st, ot_npz_add(z, "identity", OT_U8, 1, (int64_t[]){(int64_t)strlen(text)}, text));
     OT_TRY_TO(fail, st, ot_npz_add(z, "position", OT_I64, 1, (int64_t[]){3}, position));
     OT_TRY_TO(fail, st, ot_npz_add(z, "loss_sum", OT_F64, 0, NULL, &t->loss_sum));
     OT_TRY_TO(fail, st, ot_npz_add(z, "parameters", OT_F32, 1, &n, t->parameters));
     OT_TRY_TO(fail, st, ot_npz_add(z, "statistics", OT_F32, 1, (int64_t[]){(int64_t)t->n_statistics}, t->statistics));
+    if (t->robust.quantising) {
+        OT_TRY_TO(fail, st, ot_npz_add(z, "weight_scale", OT_F64, 1, (int64_t[]){t->robust.n_layers}, t->robust.weight_scale));
+        OT_TRY_TO(fail, st, ot_npz_add(z, "activation_step", OT_F64, 1, (int64_t[]){t->robust.n_relus}, t->robust.activation_step));
+    }
     if (o->velocity) OT_TRY_TO(fail, st, ot_npz_add(z, "velocity", OT_F32, 1, &n, o->velocity));
     if (o->moments) {
         OT_TRY_TO(fail, st, ot_npz_add(z, "moments", OT_F64, 2, (int64_t[]){n, 2}, o->moments));
@@ -138,6 +144,7 @@ ot_status ot__checkpoint_read(ot__trainer *t, const char *path)
     memcpy(stored, text.data, (size_t)ot_array_count(&text));
     stored[ot_array_count(&text)] = 0;
     identity(own, t);
+    ot__robust_identity(own + strlen(own), IDENTITY_MAX - strlen(own), t);
     OT_TRY_TO(done, st, compare(path, stored, own));
 
     OT_TRY_TO(done, st, take(position, z, path, "position", OT_I64, 3));
@@ -156,6 +163,11 @@ ot_status ot__checkpoint_read(ot__trainer *t, const char *path)
     t->step = (int)position[1];
     t->correct_sum = position[2];
     st = OT_OK;
+    if (ot_npz_has(z, "weight_scale")) {
+        OT_TRY_TO(done, st, take(t->robust.weight_scale, z, path, "weight_scale", OT_F64, t->robust.n_layers));
+        OT_TRY_TO(done, st, take(t->robust.activation_step, z, path, "activation_step", OT_F64, t->robust.n_relus));
+        st = ot__robust_begin(t);
+    }
 done:
     ot_array_free(&text);
     ot_npz_close(z);

@@ -1,6 +1,6 @@
 /* options.c - the settings of a training, their checks, and the learning rate as a pure function of where training stands. */
 #include "base/fail.h"
-#include "ohmtrim/train.h"
+#include "train/robust.h"
 
 #include <math.h>
 
@@ -16,6 +16,7 @@ ot_train_options ot_train_defaults(void)
                               .step_gamma = 0.1,
                               .step_epochs = 30,
                               .seed = 1,
+                              .robust = {.weight_ste = OT_STE_IDENTITY, .range_batches = 100, .range_momentum = 0.9, .samples = 1, .variation = OT_VARIATION_INIT},
                               .threads = 0};
 }
 
@@ -37,6 +38,7 @@ ot_status ot_train_check(const ot_train_options *o)
     if (!(o->crop_pad >= 0 && o->crop_pad <= 64)) OT_FAIL(OT_E_RANGE, "crop_pad = %d pixels, want 0..64", o->crop_pad);
     if (!(o->label_smoothing >= 0 && o->label_smoothing < 1))
         OT_FAIL(OT_E_RANGE, "label_smoothing = %g, want 0 or more, below 1", o->label_smoothing);
+    OT_TRY(ot__robust_check(o, NULL));
     if (o->surrogate < 0 || o->surrogate >= OT_SURROGATES) OT_FAIL(OT_E_RANGE, "surrogate = %d, want one of ot_surrogate", (int)o->surrogate);
     if (!(o->sharpness >= 0 && o->sharpness <= 1e6)) OT_FAIL(OT_E_RANGE, "sharpness of the surrogate = %g, want 0 (the usual one) to 1e6", o->sharpness);
     if (o->spike_loss != OT_SPIKE_LOSS_COUNT && o->spike_loss != OT_SPIKE_LOSS_RATE)

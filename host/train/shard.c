@@ -16,6 +16,7 @@ ot_status ot__shard_open(void *trainer, int job)
     opt.use = OT_PLAN_TRAIN;
     opt.tile = t->tile;
     opt.label_smoothing = t->opt->label_smoothing;
+    opt.relu_ste = t->opt->robust.activation_ste;
     opt.surrogate = t->opt->surrogate;
     opt.sharpness = t->opt->sharpness;
     opt.spike_loss = t->opt->spike_loss;
@@ -67,7 +68,7 @@ ot_status ot__shard_step(void *trainer, int job)
         if (coded) OT_TRY(ot_plan_input_spikes(s->plan, spiking->seed + t->opt->seed + (uint64_t)t->epoch, index[i], to));
         s->labels[i] = d->labels[index[i]];
     }
-    OT_TRY(ot_plan_set_parameters(s->plan, t->parameters));
+    OT_TRY(ot_plan_set_parameters(s->plan, ot__robust_parameters(t)));
     return ot_plan_train(s->plan, s->images, s->labels, t->tile, s->grad, s->statistics, &s->loss, &s->correct);
 }
 

@@ -53,6 +53,7 @@ static ot_status check(const ot_network *net, const ot_data *train, const ot_dat
     OT_TRY(ot_train_check(opt));
     OT_TRY(ot_data_check(train, net));
     if (test) OT_TRY(ot_data_check(test, net));
+    OT_TRY(ot__robust_check(opt, net));
     if (train->n < opt->minibatch)
         OT_FAIL(OT_E_RANGE, "minibatch = %d, but %s has %d training images", opt->minibatch, train->name, train->n);
     return OT_OK;
@@ -80,6 +81,10 @@ static ot_status trainer_open(ot__trainer *t)
     ot_network_get_parameters(t->net, t->parameters);
     ot_network_get_statistics(t->net, t->statistics);
     t->start_hash = ot__train_hash(0, t->parameters, t->n_parameters * sizeof *t->parameters);
+    for (int l = 0; l < ot_network_relus(t->net); l++) {
+        const ot_layer *relu = ot_network_relu(t->net, l);
+        if (relu->codes) t->start_hash = ot__train_hash(ot__train_hash(t->start_hash, &relu->codes, sizeof relu->codes), &relu->step, sizeof relu->step);
+    }
     if (opt->checkpoint) t->data_hash = hash_data(t->train);
     mark_weights(t->decays, t->net);
     if (t->train->pixels) {
@@ -87,6 +92,7 @@ static ot_status trainer_open(ot__trainer *t)
         ot_network_normalisation(t->net, &mean, &std);
         for (int c = 0; c < t->train->c; c++) t->black[c] = (0.0f - mean[c]) / std[c];
     }
+    OT_TRY(ot__robust_open(t));
     OT_TRY(ot__optimizer_open(&t->optimizer, opt, t->n_parameters, t->decays));
 
     int threads = opt->threads ? opt->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
@@ -100,6 +106,7 @@ static void trainer_close(ot__trainer *t)
     for (int i = 0; t->shard && i < t->n_shards; i++) ot__shard_close(&t->shard[i]);
     ot__pool_close(t->pool);
     ot__optimizer_close(&t->optimizer);
+    ot__robust_close(t);
     ot_free(t->shard);
     ot_free(t->black);
     ot_free(t->order);
@@ -109,37 +116,48 @@ static void trainer_close(ot__trainer *t)
     ot_free(t->parameters);
 }
 
-/* Mean over the shards of what ot_plan_train left, added in the shards' order. */
-static void gather(ot__trainer *t)
+/* Mean over the shards (and samples of noise) of what ot_plan_train left, added in the shards' order. */
+static void gather(ot__trainer *t, int sample)
 {
+    const int samples = ot__robust_samples(t);
+    const float *slope = t->robust.effective ? t->robust.slope : NULL;
     double share = 1.0 / t->n_shards;
     for (size_t i = 0; i < t->n_parameters; i++) {
         double sum = 0;
         for (int k = 0; k < t->n_shards; k++) sum += t->shard[k].grad[i];
-        t->grad[i] = (float)(sum * share);
+        sum *= slope ? slope[i] * share / samples : share;
+        t->grad[i] = sample ? (float)(t->grad[i] + sum) : (float)sum;
     }
     for (size_t i = 0; i < t->n_statistics; i++) {
         double sum = 0;
         for (int k = 0; k < t->n_shards; k++) sum += t->shard[k].statistics[i];
-        t->statistics[i] += (float)(OT__TRAIN_STATISTICS_MOMENTUM * (sum * share - t->statistics[i]));
+        t->statistics[i] += (float)(OT__TRAIN_STATISTICS_MOMENTUM / samples * (sum * share - t->statistics[i]));
     }
+}
+
+/* Loss and gradient of one sample of noise. */
+static ot_status pass(ot__trainer *t, int sample, double *loss)
+{
+    OT_TRY(ot__robust_sample(t, sample));
+    OT_TRY(ot__pool_run(t->pool, t->n_shards, ot__shard_step, t));
+    for (int k = 0; k < t->n_shards; k++) {
+        *loss += t->shard[k].loss / t->n_shards / ot__robust_samples(t);
+        if (sample == 0) t->correct_sum += t->shard[k].correct;
+    }
+    gather(t, sample);
+    return OT_OK;
 }
 
 static ot_status minibatch(ot__trainer *t)
 {
     const ot_train_options *opt = t->opt;
-    OT_TRY(ot__pool_run(t->pool, t->n_shards, ot__shard_step, t));
     double loss = 0;
-    for (int k = 0; k < t->n_shards; k++) {
-        loss += t->shard[k].loss / t->n_shards;
-        t->correct_sum += t->shard[k].correct;
-    }
+    for (int i = 0; i < ot__robust_samples(t); i++) OT_TRY(pass(t, i, &loss));
     double lr = ot_train_lr(opt, t->epoch, t->step, t->steps);
     if (!isfinite(loss))
         OT_FAIL(OT_E_DATA,
                 "training: loss = %g at epoch %d, minibatch %d, want a finite number; lr was %g: try a smaller one, or warm-up",
                 loss, t->epoch + 1, t->step + 1, lr);
-    gather(t);
     ot__optimizer_step(&t->optimizer, t->parameters, t->grad, lr);
     t->loss_sum += loss;
     t->step++;
@@ -149,8 +167,7 @@ static ot_status minibatch(ot__trainer *t)
 /* Accuracy on the test set with running statistics; NaN without one. */
 static ot_status measure(ot__trainer *t, double *accuracy)
 {
-    ot_network_set_parameters(t->net, t->parameters);
-    ot_network_set_statistics(t->net, t->statistics);
+    ot__robust_network(t);
     *accuracy = NAN;
     if (!t->test) return OT_OK;
     OT_TRY(ot__pool_run(t->pool, t->n_shards, ot__shard_count, t));
@@ -188,8 +205,9 @@ static ot_status epoch(ot__trainer *t, ot_train_fn fn, void *user)
 
     double accuracy, loss = t->loss_sum / t->steps, trained = (double)t->correct_sum / ((double)t->steps * opt->minibatch);
     double lr = ot_train_lr(opt, t->epoch, t->steps - 1, t->steps);
-    OT_TRY(measure(t, &accuracy));
     t->epoch++;
+    OT_TRY(ot__robust_advance(t, t->epoch));
+    OT_TRY(measure(t, &accuracy));
     t->step = 0;
     t->loss_sum = 0;
     t->correct_sum = 0;
@@ -204,10 +222,10 @@ ot_status ot_train(ot_network *net, const char *backend, const ot_data *train, c
     OT_TRY(check(net, train, test, opt));
     ot_status st = trainer_open(&t);
     if (st == OT_OK && opt->checkpoint && ot__file_exists(opt->checkpoint)) st = ot__checkpoint_read(&t, opt->checkpoint);
+    if (st == OT_OK && !t.robust.quantising) st = ot__robust_advance(&t, t.epoch);
     while (st == OT_OK && t.epoch < opt->epochs) st = epoch(&t, fn, user);
     if (st == OT_OK) {
-        ot_network_set_parameters(net, t.parameters);
-        ot_network_set_statistics(net, t.statistics);
+        ot__robust_network(&t);
     }
     trainer_close(&t);
     return st;

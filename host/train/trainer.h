@@ -5,6 +5,7 @@
 
 #include "train/optimizer.h"
 #include "train/pool.h"
+#include "train/robust.h"
 
 enum { OT__TRAIN_EVAL_TILE = 128 };       /* images at once when the test accuracy is measured */
 #define OT__TRAIN_STATISTICS_MOMENTUM 0.1 /* running = 0.9 running + 0.1 of the minibatch, as PyTorch */
@@ -36,6 +37,8 @@ typedef struct ot__trainer {
     int n_shards, tile, steps; /* tile: images a shard; steps: minibatches an epoch */
     ot__shard *shard;
     ot__pool *pool;
+
+    ot__robust robust;
 
     int epoch, step; /* where training stands: the next minibatch to do */
     double loss_sum; /* of this epoch's minibatches so far */

@@ -145,7 +145,10 @@ ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *f, c
     ot_status    st = OT_OK;
     if (f->n < 1) OT_FAIL(OT_E_RANGE, "the fleet has no chips yet: draw some");
     if (f->plan->relus != t->relus) OT_FAIL(OT_E_SHAPE, "the fleet has %d knob pairs, the tuning was opened for %d", f->plan->relus, t->relus);
-    OT_TRY(ot__tuning_may(t, tuner, cb, signatures));
+    if (tuner != OT_TUNER_SELF_TUNING) {
+        OT_TRY(ot__tuning_may(t, tuner, cb, signatures));
+        OT_TRY(ot_fleet_correct(f, NULL));
+    }
     for (size_t i = 0; i < (size_t)f->n * (size_t)t->relus; i++) gain[i] = 1, offset[i] = 0;
     for (int k = 0; k < f->n; k++) cost[k] = (ot_tune_cost){0};
     if (ot_tuner_wants_casebook(tuner)) st = from_casebook(f, cb, ot__mender_of(tuner), signatures, gain, offset, nearest, cost);
@@ -155,6 +158,10 @@ ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *f, c
     if (st == OT_OK && (tuner == OT_TUNER_CLOSED_FORM_ADAM || tuner == OT_TUNER_LEARNED_ADAM)) st = adam(t, POLISH, t->opt.polish_steps, f, gain, offset, cost);
     if (tuner == OT_TUNER_EXHAUSTIVE) st = adam(t, ALL, ot_tune_steps(&t->opt, t->n[ALL]), f, gain, offset, cost);
     if (tuner == OT_TUNER_SUBSET) st = adam(t, SUBSET, ot_tune_steps(&t->opt, t->n[SUBSET]), f, gain, offset, cost);
+    if (tuner == OT_TUNER_SELF_TUNING) {
+        st = ot__tuning_self_fleet(f, t->opt.gtm_cells);
+        knobs_out(f, gain, offset);
+    }
     for (int k = 0; k < f->n; k++) cost[k].seconds = (ot__seconds() - start) / f->n;
     return st;
 }

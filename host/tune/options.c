@@ -11,7 +11,7 @@ static const char *const names[OT_TUNERS] = {
     [OT_TUNER_CLOSED_FORM_ADAM] = "closed-form-adam",
     [OT_TUNER_NEAREST] = "nearest",         [OT_TUNER_KNN] = "knn",
     [OT_TUNER_RIDGE] = "ridge",             [OT_TUNER_LEARNED_ADAM] = "learned-adam",
-    [OT_TUNER_MOMENTS] = "moments",
+    [OT_TUNER_MOMENTS] = "moments",         [OT_TUNER_SELF_TUNING] = "self-tuning",
 };
 
 const char *ot_tuner_name(ot_tuner t) { return ot__name_of(names, OT_TUNERS, (int)t); }
@@ -34,7 +34,8 @@ ot_status ot_tuner_parse(ot_tuner *out, const char *name)
 ot_tune_options ot_tune_defaults(void)
 {
     return (ot_tune_options){
-        .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_steps = 20, .polish_images = 1000, .seed = 1,
+        .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_steps = 20, .polish_images = 1000, .gtm_cells = 1000,
+        .seed = 1,
     };
 }
 
@@ -50,6 +51,7 @@ ot_status ot_tune_check(const ot_tune_options *o)
     if (!(o->polish_steps >= 1 && o->polish_steps <= 1000000))
         OT_FAIL(OT_E_RANGE, "polish_steps = %d, want 1..1000000", o->polish_steps);
     if (!(o->polish_images >= 1)) OT_FAIL(OT_E_RANGE, "polish_images = %d, want 1 or more", o->polish_images);
+    if (!(o->gtm_cells >= 1 && o->gtm_cells <= 100000000)) OT_FAIL(OT_E_RANGE, "gtm_cells = %d, want 1..100000000 (self-tuning)", o->gtm_cells);
     return OT_OK;
 }
 

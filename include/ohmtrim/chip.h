@@ -39,6 +39,9 @@ ot_status ot_chip_draw(ot_chip **out, const ot_network *net, const ot_device *de
 /* Draw another chip of the same kind into the same memory; allocates nothing, cannot fail.  What the network's weights were when
  * ot_chip_draw saw them counts. */
 ot_status ot_chip_redraw(ot_chip *chip, uint32_t number);
+/* The same chip with every crossbar layer's output multiplied by `gain` behind the arrays, as self-tuning does: its weights times gain.
+ * OT_E_RANGE unless 0 < gain < infinity. */
+ot_status ot_chip_redraw_corrected(ot_chip *chip, uint32_t number, double gain);
 void      ot_chip_free(ot_chip *chip);
 
 uint32_t          ot_chip_number(const ot_chip *chip);
@@ -51,6 +54,10 @@ uint64_t          ot_chip_hash(const ot_chip *chip);                    /* FNV-1
 ot_status         ot_chip_network_copy(ot_network **out, const ot_chip *chip);
 /* delta_sys of chip `number` without drawing its cells. */
 double            ot_chip_delta_sys_of(const ot_variation *var, uint32_t number);
+
+/* What chip `number` learns of itself from a column of known cells (`cells` weights of one, a pair of cells each): *estimate is by how much its
+ * weights are too large, on average, as a fraction; 1 / (1 + estimate) corrects them (tune.h, self-tuning).  OT_E_RANGE. */
+ot_status ot_chip_self_test(double *estimate, const ot_device *dev, const ot_variation *var, uint32_t number, int cells);
 
 /* What theory says, to 1e-10: k[s] = mean, variance, third and fourth cumulant of X = G / (g_LRS - g_HRS) of a cell in state s
  * on a chip with this delta_sys, over its delta_rand of sd sigma_rand.  OT_E_RANGE outside 0..0.08. */

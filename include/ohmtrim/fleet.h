@@ -42,6 +42,9 @@ ot_status ot_fleet_fit(int *chips, ot_backend *be, const ot_network *net, const 
 ot_status ot_fleet_calibrate(ot_fleet *f, const ot_data *data);
 /* Chips numbers[0..n-1] become the fleet's chips 0..n-1, knobs 1, 0.  Below, n is that n and L the number of ReLU layers. */
 ot_status ot_fleet_draw(ot_fleet *f, const uint32_t *numbers, int n);
+/* The same chips, each with its crossbar layers' outputs multiplied by gain[k] (ot_chip_redraw_corrected), knobs as they are; NULL: not, as
+ * ot_fleet_draw leaves them. */
+ot_status ot_fleet_correct(ot_fleet *f, const double *gain);
 int       ot_fleet_chips(const ot_fleet *f);                              /* n */
 uint32_t  ot_fleet_number(const ot_fleet *f, int k);
 double    ot_fleet_delta_sys(const ot_fleet *f, int k);

@@ -65,6 +65,8 @@ typedef struct ot_layer {
     float  eps;
 
     float clip;                    /* RELU: INFINITY for a plain one, 6 for ReLU6 */
+    int   codes;                   /* RELU: its output u is quantised, min(codes, rint(u / step)) step; 1..255, 0: it is not */
+    float step;                    /* RELU with codes: > 0 */
     float pad_value;
     int   pad_before[3], pad_after[3];                      /* PAD: on C, H, W */
     int   slice_start[3], slice_step[3];                    /* SLICE: on C, H, W; counts are c, h, w */
@@ -127,6 +129,10 @@ int             ot_network_relus(const ot_network *net);                /* numbe
 const ot_layer *ot_network_relu(const ot_network *net, int number);
 int             ot_network_spikes(const ot_network *net);               /* number of spiking layers: L of a spiking network, else 0 */
 const ot_layer *ot_network_spike(const ot_network *net, int number);
+/* Quantises a ReLU layer's output: codes 1..255 and step > 0, or codes 0 for no more.  OT_E_RANGE: no such layer, codes or step.  Plans that
+ * are open do not see it. */
+ot_status       ot_network_quantise_relu(ot_network *net, int number, int codes, double step);
+int             ot_network_is_quantised(const ot_network *net);         /* whether a ReLU layer's output is */
 int             ot_network_knobs(const ot_network *net);                /* layers with knobs, of either kind: L */
 int             ot_network_once(const ot_network *net);                 /* its layers fire once (all of them, or none: ot_network_check_spiking) */
 int             ot_network_classes(const ot_network *net);              /* elements of the last layer */

@@ -12,6 +12,8 @@
  * padded), so that results do not depend on how many images are asked for at once (DESIGN 4.8).  Knobs: L gains and L
  * offsets, one pair a ReLU layer, T-ReLU(x) = min(clip, max(0, (x - b) a)).
  *
+ * A ReLU layer of few codes (network.h) gives them at once; means and logits are of what follows from them.
+ *
  * Spiking networks (docs/spiking.md) run layer by layer over all T time steps.  Here, as in network.h, the gain of a spiking layer is
  * its threshold over the designed one and its offset is 0 (and its derivative 0); logits are spike counts; the mean of a layer's output is its mean firing
  * rate, spikes a neuron and step.  Since 0.1. */
@@ -20,6 +22,7 @@
 
 #include "ohmtrim/chip.h"
 #include "ohmtrim/data.h"
+#include "ohmtrim/quantise.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -68,6 +71,7 @@ typedef struct ot_plan_options {
     ot_conv_choice conv;
     double         label_smoothing;   /* TRAIN, 0..1: share of the target spread evenly over all classes */
     int            chips;             /* 0: one; more are for ot_fleet (fleet.h) */
+    ot_ste         relu_ste;          /* TUNE, TRAIN: derivative of quantised ReLU outputs (network.h, codes) */
     int            input_gradient;    /* TUNE: memory for derivatives to the images too (ot_plan_input_gradient) */
     /* spiking networks */
     ot_surrogate   surrogate;
@@ -116,6 +120,10 @@ ot_status ot_plan_input_gradient(ot_plan *plan, const float *images, int n, ot_l
 typedef ot_status (*ot_moment_fn)(void *user, int relu, double mean, double sd, float *gain, float *offset);
 ot_status ot_plan_moments(ot_plan *plan, const ot_data *data, const uint32_t *index, int n, ot_moment_fn fn, void *user);
 
+/* Forward of n <= tile images, floats as the network wants them (n, c, h, w), in which fn sees the output of each T-ReLU, n images' worth in
+ * (n, c, h, w) order; valid during the call.  Plans of any use, of one chip. */
+typedef ot_status (*ot_activation_fn)(void *user, int relu, const float *values, size_t n_values);
+ot_status ot_plan_activations(ot_plan *plan, const float *images, int n, ot_activation_fn fn, void *user);
 /* Spiking networks: mean firing rates (L) of each layer on n <= tile images, spikes a neuron and step; and, layer by layer, the gains
  * between low (>= 1/64) and high that bring them to `rate` (L), by halving: gain (L), and into the plan; offsets are let be.  Where a rate is
  * out of reach the gain ends at low or high.  OT_E_UNSUPPORTED: the network does not spike. */

@@ -18,6 +18,7 @@
 #define OHMTRIM_TRAIN_H
 
 #include "ohmtrim/plan.h"
+#include "ohmtrim/quantise.h"
 
 #include <signal.h>
 
@@ -35,6 +36,33 @@ const char *ot_model_text(int i); /* one line about it */
 typedef enum ot_optimizer { OT_OPTIMIZER_SGD, OT_OPTIMIZER_ADAM } ot_optimizer;
 typedef enum ot_schedule { OT_SCHEDULE_COSINE, OT_SCHEDULE_STEP, OT_SCHEDULE_FIXED } ot_schedule;
 
+/* How the step of a layer's quantised activations is found. */
+typedef enum ot_range {
+    OT_RANGE_AUTO,    /* the second up to 4 bits, where the largest value makes almost every code 0; else the first */
+    OT_RANGE_AVERAGE, /* moving average of each batch's largest value / n (paper 003) */
+    OT_RANGE_LEAST    /* least mean squared error */
+} ot_range;
+
+/* Training of networks that will be quantised and vary (paper 003; docs/qavat.md): all 0 is plain training.
+ *
+ *     QAT      bits                      VAT      noise
+ *     QAVAT    both                      PTQ-VAT  both, quantise_after = epochs
+ *
+ * Weights are kept in full; each step they go quantised and noisy into the plans, and the gradient comes back straight through. */
+typedef struct ot_robust_options {
+    int weight_bits, activation_bits; /* 2..8; 0: not quantised */
+    ot_ste weight_ste, activation_ste;
+    int quantise_after;    /* epochs trained without quantising before scales are found; 0: none; all of them: quantised after training */
+    int rescale_epochs;    /* weight scales are found again every so many epochs; 0: never */
+    ot_range range;
+    int range_batches;     /* minibatches that activations are seen of: 100 */
+    double range_momentum; /* 0.9 */
+    ot_noise noise;        /* within, between 0: none; the seed is the training's */
+    int samples;           /* samples of noise a step, whose gradients are averaged: 1 */
+    const ot_device *device;  /* noise is chips of this device, drawn cell by cell, a new one each sample; NULL: `noise` */
+    ot_variation variation;   /* theirs; its seed is the training's */
+} ot_robust_options;
+
 typedef struct ot_train_options {
     ot_optimizer optimizer;
     ot_schedule schedule;
@@ -46,6 +74,7 @@ typedef struct ot_train_options {
     int step_epochs;        /* STEP: every so many epochs */
     int crop_pad, flip;     /* augmentation: random crop after padding by so many black pixels; horizontal flip */
     double label_smoothing; /* share of the target spread evenly over all classes */
+    ot_robust_options robust;
     ot_surrogate surrogate; /* spiking networks: as in ot_plan_options */
     double sharpness;
     ot_spike_loss spike_loss;
@@ -55,7 +84,7 @@ typedef struct ot_train_options {
     const char *checkpoint;            /* npz written after each epoch, read and continued if it is there; NULL: none */
     const volatile sig_atomic_t *stop; /* set by a signal handler, say: ends training after the minibatch in hand; NULL: none */
 } ot_train_options;
-ot_train_options ot_train_defaults(void); /* SGD 0.05, momentum 0.9, decay 5e-4, cosine, 10 epochs of 128, seed 1 */
+ot_train_options ot_train_defaults(void); /* plain; SGD 0.05, momentum 0.9, decay 5e-4, cosine, 10 epochs of 128, seed 1 */
 ot_status ot_train_check(const ot_train_options *opt);
 
 /* The learning rate of minibatch `step` of `steps` in `epoch`: a pure function.  Warm-up rises in equal steps up to lr over its epochs;

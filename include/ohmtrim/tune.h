@@ -12,6 +12,7 @@
  *     learned-adam      learned, then a few Adam steps (ours)
  *     moments           closed form on the stimulus alone, as a test floor can do it: no casebook, no training images (ours); of a
  *                       spiking network the spread of each layer's currents, a = sd / sd0
+ *     self-tuning       no knobs: outputs are divided by what a column of known cells says they are too large (paper 003 III.B, its GTM)
  * A spiking network's knobs are its thresholds, in `gain` (network.h); offsets stay 0.
  * Since 0.1. */
 #ifndef OHMTRIM_TUNE_H
@@ -27,7 +28,8 @@ extern "C" {
 
 typedef enum ot_tuner {
     OT_TUNER_EXHAUSTIVE, OT_TUNER_SUBSET, OT_TUNER_LEARNED, OT_TUNER_CLOSED_FORM, OT_TUNER_CLOSED_FORM_ADAM,
-    OT_TUNER_NEAREST, OT_TUNER_KNN, OT_TUNER_RIDGE, OT_TUNER_LEARNED_ADAM, OT_TUNER_MOMENTS, OT_TUNERS
+    OT_TUNER_NEAREST, OT_TUNER_KNN, OT_TUNER_RIDGE, OT_TUNER_LEARNED_ADAM, OT_TUNER_MOMENTS,
+    OT_TUNER_SELF_TUNING, OT_TUNERS
 } ot_tuner;
 enum { OT_TUNERS_USUAL = OT_TUNER_NEAREST };                         /* the first so many are a campaign's default */
 int         ot_tuner_wants_casebook(ot_tuner t);                     /* learned, nearest, knn, ridge, learned-adam */
@@ -44,6 +46,7 @@ typedef struct ot_tune_options {
     int      images;           /* closed form: unlabelled images, 100 */
     int      polish_steps;     /* closed-form-adam: Adam steps after the closed form ... */
     int      polish_images;    /* ... on so many labelled images */
+    int      gtm_cells;        /* self-tuning: known cells a chip, 1000 */
     uint64_t seed;             /* order of images, by (seed, epoch), not by chip */
 } ot_tune_options;
 ot_tune_options ot_tune_defaults(void);      /* found by the sweep of docs/tuning.md */
@@ -111,8 +114,12 @@ ot_status ot_tuning_set_stimulus(ot_tuning *t, ot_plan *plan, const ot_data *dat
  * casebook need `cb` and the chip's untuned `signature`, and give the row they took in *nearest (may be NULL, as all three for others). */
 ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const ot_casebook *cb, const float *signature, float *gain,
                         float *offset, int *nearest, ot_tune_cost *cost);
+/* Self-tuning, of the chip that the plan holds: it is drawn again with its outputs corrected by what its own column says (*estimate, may be
+ * NULL), and loaded; knobs untuned.  ot_chip_redraw and ot_plan_load bring it back.  ot_tuning_run refuses this tuner, as it has no chip. */
+ot_status ot_tuning_self(const ot_tuning *t, ot_plan *plan, ot_chip *chip, float *gain, float *offset, double *estimate, ot_tune_cost *cost);
 /* The same for all n chips of a fleet (opened for tuning) at once: signatures (n, S), gain, offset (n, L), nearest (n), cost (n), whose
- * seconds are each chip's share.  A chip gets the knobs it would get alone.  Since 0.1. */
+ * seconds are each chip's share.  A chip gets the knobs it would get alone.  self-tuning leaves the fleet's chips corrected; the other tuners
+ * undo that first.  Since 0.1. */
 ot_status ot_tuning_run_fleet(const ot_tuning *t, ot_tuner tuner, ot_fleet *fleet, const ot_casebook *cb, const float *signatures, float *gain,
                               float *offset, int *nearest, ot_tune_cost *cost);
 
