@@ -1,7 +1,7 @@
 #!/bin/bash
 # bits.sh - paper 003's Table I for LeNet-5 on MNIST, 2-bit weights and activations: QAVAT, QAT and PTQ-VAT over chips of layer-fixed noise; then
 # its Table II, noise within and between chips with no self-tuning, the right one and the wrong one.  Everything stays in $OUT; stopped and started
-# again it goes on.  EPOCHS=2 LIMIT=2000 CHIPS=20 gives the picture in a few minutes.
+# again it goes on.  EPOCHS=4 LIMIT=10000 CHIPS=20 are quicker.
 set -eu
 cd "$(dirname "$0")/../.."
 cmd=${OHMTRIM:-$PWD/ohmtrim}
