@@ -129,7 +129,7 @@ SIMT_CXX  := $(CXX) -std=c++17 $(SIMT_OPT) $(filter-out -Wstrict-prototypes -Wmi
 $(B)/simt/suites.inc: FORCE | $(B)
 	$(Q)mkdir -p $(dir $@); printf '$(call list,,$(SIMT_SUITES))' > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 $(B)/simt/tests/main.o: $(B)/simt/suites.inc
-$(B)/simt/tests/onnx_build.o $(B)/simt/tests/test_spike.o: | $(B)/onnx.pb-c.c
+$(B)/simt/tests/onnx_build.o $(B)/simt/tests/test_spike.o $(B)/simt/tests/test_quantised.o: | $(B)/onnx.pb-c.c
 $(B)/simt/%.o: %.c
 	@mkdir -p $(dir $@)
 	@echo '  cc $< (emulated)'

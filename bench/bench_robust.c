@@ -98,7 +98,7 @@ static void measure(const char *backend, const char *model, int c, int side, int
     for (int i = 0; i < SETTINGS; i++) {
         qsort(ms[i], ROUNDS, sizeof(double), ascending);
         qsort(ratio[i], ROUNDS, sizeof(double), ascending);
-        printf("{\"bench\":\"robust\",\"network\":\"%s\",\"setting\":\"%s\",\"minibatch\":%d,\"n\":%d,\"ms_a_step\":%.3f,\"p10\":%.3f,\"p90\":%.3f,\"over_plain\":%.3f,"
+        printf("{\"bench\":\"robust\",\"network\":\"%s\",\"setting\":\"%s\",\"minibatch\":%d,\"n\":%d,\"ms_a_step\":%.3f,\"ms_least\":%.3f,\"ms_most\":%.3f,\"over_plain\":%.3f,"
                "\"over_plain_least\":%.3f,\"over_plain_most\":%.3f}\n",
                model, names[i], MINIBATCH, ROUNDS, ms[i][ROUNDS / 2], ms[i][0], ms[i][ROUNDS - 1], ratio[i][ROUNDS / 2], ratio[i][0], ratio[i][ROUNDS - 1]);
         fflush(stdout);

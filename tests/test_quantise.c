@@ -549,6 +549,7 @@ TEST settings_out_of_range_say_so(void)
     net_dense(other, &r, 0, 2);
     FAILS(OT_E_SHAPE, "1 crossbar layers in the copy", ot_noise_apply(other, net, &noise, NULL, 0, NULL, NULL));
     ot_network_free(other);
+    ot_network_free(bare);
     OK(ot_network_new(&bare, "other", 4, 1, 1));
     OK(ot_network_new(&other, "other", 3, 1, 1));
     net_dense(bare, &r, 0, 2), net_dense(other, &r, 0, 2);

@@ -12,7 +12,7 @@ enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, 
 
 static const struct argp_option options[] = {
     {"chip", CHIP, "N", 0, "number of the chip (0)", 0},
-    {"tuner", TUNER, "T[,T...]", 0, "exhaustive, subset, learned, closed-form, closed-form-adam; several with commas (closed-form-adam)", 0},
+    {"tuner", TUNER, "T[,T...]", 0, "exhaustive, subset, learned, closed-form, closed-form-adam, self-tuning, ...; several with commas (closed-form-adam)", 0},
     {"steps", STEPS, "N", 0, "Adam steps of exhaustive and subset, instead of --epochs", 0},
     {"epochs", EPOCHS, "X", 0, "passes over the images of exhaustive and subset; fractions allowed", 0},
     {"lr", LR, "X", 0, "Adam's learning rate", 0},
