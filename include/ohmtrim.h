@@ -13,6 +13,7 @@
 #include "ohmtrim/chip.h"
 #include "ohmtrim/plan.h"
 #include "ohmtrim/fleet.h"
+#include "ohmtrim/policy.h"
 #include "ohmtrim/train.h"
 #include "ohmtrim/test.h"
 #include "ohmtrim/predictor.h"

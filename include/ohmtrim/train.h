@@ -18,6 +18,7 @@
 #define OHMTRIM_TRAIN_H
 
 #include "ohmtrim/plan.h"
+#include "ohmtrim/policy.h"
 
 #include <signal.h>
 
@@ -32,7 +33,6 @@ ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w
 const char *ot_model_name(int i); /* NULL past the last */
 const char *ot_model_text(int i); /* one line about it */
 
-typedef enum ot_optimizer { OT_OPTIMIZER_SGD, OT_OPTIMIZER_ADAM } ot_optimizer;
 typedef enum ot_schedule { OT_SCHEDULE_COSINE, OT_SCHEDULE_STEP, OT_SCHEDULE_FIXED } ot_schedule;
 
 typedef struct ot_train_options {
