@@ -17,7 +17,4 @@ const ot__policy_form *ot__policy_form_of(ot_policy_kind kind); /* NULL of none 
 /* As much of the text as fits, and how long it is. */
 size_t ot__policy_text(char out[OT_POLICY_TEXT], const ot_policy *p);
 
-/* The shortest text that reads back to the same number. */
-const char *ot__number_text(char text[32], double v);
-
 #endif

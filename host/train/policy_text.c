@@ -208,7 +208,7 @@ ot_status ot_policy_read(ot_policy *out, const char *text)
             OT_FAIL(OT_E_RANGE, "%s before %s has no boundary, want @ and where it ends after it", ot_policy_name(p.part[p.n - 1].kind), ot_policy_name(f->kind));
         skip(&s);
         if ((boundary = *s == '@')) {
-            s++;
+            for (s++; isspace((unsigned char)*s);) s++;
             OT_TRY(length(&p.until[p.n], &s, "boundary"));
         }
         p.n++;
@@ -222,9 +222,10 @@ ot_status ot_policy_read(ot_policy *out, const char *text)
 
 /* ---- back to text ---- */
 
-const char *ot__number_text(char text[32], double v)
+/* The shortest text that reads back to the same number, whole numbers without exponent. */
+static const char *number_text(char text[32], double v)
 {
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 6; digits <= 17; digits++) {
         snprintf(text, 32, "%.*g", digits, v);
         if (strtod(text, NULL) == v) break;
     }
@@ -244,7 +245,7 @@ __attribute__((format(printf, 2, 3))) static void add(text *t, const char *fmt, 
 static void add_number(text *t, const char *before, double v)
 {
     char digits[32];
-    add(t, "%s%s", before, ot__number_text(digits, v));
+    add(t, "%s%s", before, number_text(digits, v));
 }
 
 static void add_span(text *t, const char *before, ot_span s)
