@@ -48,7 +48,8 @@ ot_status ot__fleet_many_calibrate(ot_fleet *f, ot_plan *exact, const ot_data *d
 ot_status ot__fleet_many_forward(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, float *logits, float *layer_mean, int *flags);
 ot_status ot__fleet_many_count(ot_fleet *f, const ot_data *data, const uint32_t *index, int64_t images, int64_t *correct, uint8_t *bits, int *flags);
 ot_status ot__fleet_many_moments(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, ot_fleet_moment_fn fn, void *user);
-/* Adam: `steps` minibatches of `batch` rows, rows (steps, batch); knobs in and out through f->knobs. */
-ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *rows, int64_t batch, int64_t steps, double lr, ot_many_adam_result *result);
+/* Adam or SGD: `steps` minibatches of `batch` rows, rows (steps, batch); knobs in and out through f->knobs. */
+ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *rows, int64_t batch, int64_t steps, const ot_many_rule *rule,
+                              ot_many_adam_result *result);
 
 #endif
