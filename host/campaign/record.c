@@ -67,7 +67,7 @@ static ot_status compare_spec(campaign *c)
         if (k->role == SPEC_PLACE) continue;
         OT_TRY(stored(&was, c->store, k->name));
         ot__spec_value(value, c->spec, k);
-        if (!was && !strncmp(k->name, "stuck_", 6) && !strcmp(value, "0")) continue;      /* stored before there were stuck cells */
+        if (!was && ot__spec_as_before(k, value)) continue;
         if (k->role == SPEC_CHOICE) {
             int64_t evaluated = 0;                                                          /* another one as long as nothing stands on the old one */
             if (strcmp(was ? was : "random", value)) OT_TRY(ot__store_int(&evaluated, c->store, 0, "SELECT count(*) FROM chip WHERE role = 'evaluate'", ""));
@@ -170,7 +170,7 @@ static ot_status write_spec(campaign *c)
         const spec_key *k = ot__spec_key(i);
         ot__spec_value(value, c->spec, k);
         OT_TRY(put(c, k->name, value, roles[k->role]));
-        if (k->role != SPEC_FIXED) continue;
+        if (k->role != SPEC_FIXED || (!strncmp(k->name, "tune.", 5) && ot__spec_as_before(k, value))) continue;
         ot__sha256_add(&sha, k->name, strlen(k->name) + 1);
         ot__sha256_add(&sha, value, strlen(value) + 1);
     }

@@ -44,7 +44,10 @@
     X(subset_frac, "tune.subset_frac", SPEC_FIXED, SPEC_REAL, AT(tune.subset_frac), 0, 1) \
     X(images, "tune.images", SPEC_FIXED, SPEC_INT, AT(tune.images), 2, 4096)           \
     X(polish_steps, "tune.polish_steps", SPEC_FIXED, SPEC_INT, AT(tune.polish_steps), 1, 1000000) \
-    X(polish_images, "tune.polish_images", SPEC_FIXED, SPEC_INT, AT(tune.polish_images), 1, INT32_MAX)
+    X(polish_images, "tune.polish_images", SPEC_FIXED, SPEC_INT, AT(tune.polish_images), 1, INT32_MAX) \
+    X(policy, "tune.policy", SPEC_FIXED, SPEC_POLICY, AT(tune.policy), 0, 0)           \
+    X(optimizer, "tune.optimizer", SPEC_FIXED, SPEC_OPTIMIZER, AT(tune.optimizer), 0, 0) \
+    X(momentum, "tune.momentum", SPEC_FIXED, SPEC_REAL, AT(tune.momentum), 0, 0.9999)
 
 #define ROW(id, key, role, ...) {key, role, __VA_ARGS__},
 static const spec_key keys[] = {KEYS(ROW){"tuners", SPEC_GROWS, SPEC_TUNERS, AT(tuners), 0, OT_TUNERS}, TUNE_KEYS(ROW)};
@@ -59,6 +62,15 @@ void ot_campaign_spec_defaults(ot_campaign_spec *spec)
                                .stimulus_images = 10, .n_tuners = OT_TUNERS_USUAL, .tune = ot_tune_defaults(), .tile = 128, .backend = "auto", .stimulus = "random"};
     for (int i = 0; i < OT_TUNERS_USUAL; i++) spec->tuners[i] = (ot_tuner)i;
     spec->tune.seed = spec->variation.seed;
+}
+
+int ot__spec_as_before(const spec_key *k, const char *value)
+{
+    static const struct { const char *key, *value; } before[] = {
+        {"stuck_lrs", "0"}, {"stuck_hrs", "0"}, {"tune.policy", "none"}, {"tune.optimizer", "adam"}, {"tune.momentum", "0"}};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++)
+        if (!strcmp(k->name, before[i].key)) return !strcmp(value, before[i].value);
+    return 0;
 }
 
 int ot__spec_has_tuner(const ot_campaign_spec *spec, ot_tuner t)
@@ -126,6 +138,11 @@ ot_status ot_campaign_spec_set(ot_campaign_spec *spec, const char *key, const ch
         const spec_key *k = &keys[i];
         if (strcmp(k->name, key)) continue;
         if (k->type == SPEC_TUNERS) return take_tuners(spec, value);
+        if (k->type == SPEC_POLICY || k->type == SPEC_OPTIMIZER) {
+            ot_status st = k->type == SPEC_POLICY ? ot_policy_read(&spec->tune.policy, value)
+                                                  : ot_optimizer_parse(&spec->tune.optimizer, &spec->tune.momentum, value);
+            return st == OT_OK ? st : ot__fail_prefix(st, "%s: ", key);
+        }
         if (k->type != SPEC_TEXT) return take_number(spec, k, value);
         int control = 0;
         for (const char *c = value; *c; c++) control |= (unsigned char)*c < ' ' || *c == 127;
@@ -150,6 +167,8 @@ ot_status ot_campaign_spec_check(const ot_campaign_spec *spec)
     OT_TRY(ot_variation_check(&spec->variation));
     return ot_tune_check(&spec->tune);
 }
+
+_Static_assert(OT_POLICY_TEXT <= SPEC_VALUE, "a policy is a value");
 
 /* What libcyaml fills: a text for each key given. */
 #define FIELD(id, ...) char *id;
@@ -206,6 +225,8 @@ void ot__spec_value(char out[SPEC_VALUE], const ot_campaign_spec *spec, const sp
     switch (k->type) {
     case SPEC_TEXT: snprintf(out, SPEC_VALUE, "%s", (const char *)place); return;
     case SPEC_INT: snprintf(out, SPEC_VALUE, "%d", *(const int *)place); return;
+    case SPEC_POLICY: ot_policy_write(out, place); return;
+    case SPEC_OPTIMIZER: snprintf(out, SPEC_VALUE, "%s", ot_optimizer_name(spec->tune.optimizer, spec->tune.momentum)); return;
     case SPEC_SEED: snprintf(out, SPEC_VALUE, "%llu", (unsigned long long)*(const uint64_t *)place); return;
     case SPEC_REAL:
         for (int digits = 6; digits <= 17; digits++) {          /* the shortest text that reads back to the same double */
@@ -248,7 +269,7 @@ ot_status ot_campaign_spec_text(char **out, const ot_campaign_spec *spec)
         if (dot && !below++) p += sprintf(p, "tune:\n");
         if (k->type == SPEC_TEXT && !value[0]) continue;
         p += sprintf(p, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : k->name);
-        p = k->type == SPEC_TEXT ? quoted(p, value) : p + sprintf(p, k->type == SPEC_TUNERS ? "[%s]\n" : "%s\n", value);
+        p = k->type == SPEC_TEXT || k->type == SPEC_POLICY ? quoted(p, value) : p + sprintf(p, k->type == SPEC_TUNERS ? "[%s]\n" : "%s\n", value);
     }
     *out = text;
     return OT_OK;

@@ -10,7 +10,7 @@ typedef enum spec_role {
     SPEC_PLACE,        /* where something lies or is called: what it holds is compared, not its name */
     SPEC_CHOICE,       /* may change until an evaluation chip is measured */
 } spec_role;
-typedef enum spec_type { SPEC_TEXT, SPEC_INT, SPEC_REAL, SPEC_SEED, SPEC_TUNERS } spec_type;
+typedef enum spec_type { SPEC_TEXT, SPEC_INT, SPEC_REAL, SPEC_SEED, SPEC_TUNERS, SPEC_POLICY, SPEC_OPTIMIZER } spec_type;
 typedef struct spec_key {
     const char *name;
     spec_role   role;
@@ -23,6 +23,8 @@ enum { SPEC_VALUE = 600 };
 int             ot__spec_keys(void);
 const spec_key *ot__spec_key(int i);
 void            ot__spec_value(char out[SPEC_VALUE], const ot_campaign_spec *spec, const spec_key *k);
+/* A key that files of before it lack, at the value which they were made with. */
+int             ot__spec_as_before(const spec_key *k, const char *value);
 int             ot__spec_has_tuner(const ot_campaign_spec *spec, ot_tuner t);
 /* The first tuner of the spec that looks in the casebook; OT_TUNERS if none does. */
 ot_tuner        ot__spec_casebook_tuner(const ot_campaign_spec *spec);

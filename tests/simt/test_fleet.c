@@ -465,6 +465,10 @@ SUITE(test_fleet)
     RUN_TESTp(a_chip_gives_the_same_bits_in_any_fleet, "cuda:fp32+libs=*:libs,libs", 0);
     greatest_set_test_suffix("libs");
     RUN_TESTp(a_fleet_agrees_with_ref, "cuda:fp32+libs=*:libs,libs", 0, 1e-5, 1e-3);
+    /* float sums; SGD's steps are as long as the gradients, Adam's turn with one near zero */
+    RUN_TESTp(a_fleet_follows_policy_and_optimiser, "adam", 5e-3);
+    RUN_TESTp(a_fleet_follows_policy_and_optimiser, "sgd", 1e-5);
+    RUN_TESTp(a_fleet_follows_policy_and_optimiser, "momentum", 1e-5);
     RUN_TEST(backward_of_relus_rides_on_convolutions);
     RUN_TEST(halves_that_overflow_are_run_again_in_float);
     RUN_TESTp(calibrated_halves_hold_large_and_small_numbers, 20000.0f);
