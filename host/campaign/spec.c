@@ -168,7 +168,7 @@ ot_status ot_campaign_spec_check(const ot_campaign_spec *spec)
     return ot_tune_check(&spec->tune);
 }
 
-_Static_assert(OT_POLICY_TEXT <= SPEC_VALUE, "a policy is a value");
+_Static_assert((int)OT_POLICY_TEXT <= (int)SPEC_VALUE, "a policy is a value");
 
 /* What libcyaml fills: a text for each key given. */
 #define FIELD(id, ...) char *id;
