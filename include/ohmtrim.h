@@ -21,6 +21,7 @@
 #include "ohmtrim/select.h"
 #include "ohmtrim/synthesise.h"
 #include "ohmtrim/tune.h"
+#include "ohmtrim/trial.h"
 #include "ohmtrim/recipe.h"
 #include "ohmtrim/learn.h"
 #include "ohmtrim/campaign.h"
