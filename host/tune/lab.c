@@ -139,7 +139,6 @@ static ot_status worker_open(void *user, int job)
     ot_lab        *lab = user;
     ot__worker    *w = &lab->worker[job];
     const ot_trial_task *t = &lab->task;
-    const size_t   knobs = (size_t)ot_network_relus(t->net);
     ot_plan_options how = OT_PLAN_OPTIONS_INIT;
     how.use = OT_PLAN_TUNE;
     if (job == 0)
@@ -148,6 +147,7 @@ static ot_status worker_open(void *user, int job)
         OT_TRY(ot_backend_open(&w->be, t->backend, NULL));
     OT_TRY(ot_plan_open(&w->plan, w->be, t->net, &how));
     OT_TRY(ot_chip_draw(&w->chip, t->net, t->device, &t->variation, t->first_chip));
+    const size_t knobs = (size_t)ot_plan_knobs(w->plan);
     w->gain = ot_alloc(knobs, sizeof *w->gain);
     w->offset = ot_alloc(knobs, sizeof *w->offset);
     w->rows = ot_alloc((size_t)t->tune.minibatch, sizeof *w->rows);
@@ -301,12 +301,12 @@ static ot_status count(const ot_lab *lab, ot__worker *w, int64_t *right)
 static ot_status begin(const ot_lab *lab, ot__worker *w, uint32_t chip)
 {
     ot_tune_cost cost;
-    const int    relus = ot_plan_relus(w->plan);
+    const int    knobs = ot_plan_knobs(w->plan);
     OT_TRY(ot_chip_redraw(w->chip, chip));
     OT_TRY(ot_plan_load(w->plan, w->chip));
     if (lab->task.tuner == OT_TUNER_CLOSED_FORM_ADAM)
         return ot_tuning_run(lab->tuning, OT_TUNER_CLOSED_FORM, w->plan, NULL, NULL, w->gain, w->offset, NULL, &cost);
-    for (int l = 0; l < relus; l++) w->gain[l] = 1, w->offset[l] = 0;
+    for (int l = 0; l < knobs; l++) w->gain[l] = 1, w->offset[l] = 0;
     return ot_plan_set_knobs(w->plan, w->gain, w->offset);
 }
 
