@@ -121,11 +121,11 @@ static ot_status make_key(ot_lab *lab)
     hash_data(judge, t->judge);
     hash_device(device, t->device);
     if (!(lab->key = ot_alloc(ROOM, 1))) OT_NOMEM("the name of a task", ROOM);
-    int n = snprintf(lab->key, ROOM, "%.100s:%s train=%.60s:%d:%s judge=%.60s:%d:%s device=%.60s:%s sigma=%.17g sys_share=%.17g bits=%d stuck=%.17g/%.17g seed=%" PRIu64
+    int n = snprintf(lab->key, ROOM, "%.100s:%s train=%.60s:%d:%s judge=%.60s:%d:%s device=%.60s:%s sigma=%.12g sys_share=%.12g bits=%d stuck=%.12g/%.12g seed=%" PRIu64
              " tuner=%s minibatch=%d order=%" PRIu64 " backend=%.100s", ot_network_name(t->net), net, t->train->name, t->train->n, train, t->judge->name, t->judge->n,
              judge, t->device->name, device, v->sigma, v->sys_share, v->bits, v->stuck_lrs, v->stuck_hrs, v->seed, ot_tuner_name(t->tuner), o->minibatch, o->seed,
              ot_backend_name(lab->be));
-    if (t->tuner == OT_TUNER_SUBSET) snprintf(lab->key + n, ROOM - (size_t)n, " subset_frac=%.17g", o->subset_frac);
+    if (t->tuner == OT_TUNER_SUBSET) snprintf(lab->key + n, ROOM - (size_t)n, " subset_frac=%.12g", o->subset_frac);
     if (t->tuner == OT_TUNER_CLOSED_FORM_ADAM) snprintf(lab->key + n, ROOM - (size_t)n, " images=%d polish_images=%d", o->images, o->polish_images);
     for (char *p = lab->key; *p; p++)
         if ((unsigned char)*p < ' ') *p = '?';
