@@ -44,11 +44,15 @@ done
 check 'a verified policy is what tune does with it' "python3 -c 'import sys; sys.exit(abs($sum - $after) > 1e-9)'"
 run "${net[@]}" --chips 1 --epochs 0.5 --minibatch 16 --policy 'COS k1=0.05 l=0.5ep' --target 0 --json
 check 'a budget in epochs' "[ $rc = 0 ] && [ \$(field steps) -gt 0 ]"
+run "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --limit 8 --target 0 --json; a=$(field accuracy_after)
+run "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --limit 8 --skip 8 --target 0 --json; b=$(field accuracy_after)
+run "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --limit 16 --target 0 --json; ab=$(field accuracy_after)
+check 'the first and the next images make all' "python3 -c 'import sys; sys.exit(abs(($a + $b) / 2 - $ab) > 1e-9)'"
 run "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --dry-run
 check 'a dry run tries nothing' "[ $rc = 0 ] && grep -q '1 candidates on 3 chips, 6 iterations of 16 images' out"
 
 # -- recommend
-reco=("${net[@]}" "${small[@]}" --chips 4 --rung-chips 1 --recommend --validate 8 --rates 0.01,0.1 --shapes FIX,COS,TRIEXP --drop 0.05)
+reco=("${net[@]}" "${small[@]}" --chips 4 --rung-chips 1 --recommend --limit 8 --rates 0.01,0.1 --shapes FIX,COS,TRIEXP --drop 0.05)
 run "${reco[@]}" --top 100
 check 'all candidates are ranked, the tuners own among them' "[ $rc = 0 ] && [ \$(grep -c '^ *[0-9]* *[1-4] ' out) = 6 ] && grep -q '+0.00 +- 0.00   adam     FIX k0=0.01' out"
 run "${reco[@]}" --top 100 --table t.csv; cp out whole.out
@@ -98,7 +102,7 @@ fails 'an optimiser twice' 2 'adam stands there twice' "${net[@]}" --policy 'FIX
 fails 'a shape of another name' 2 "'FOO' is not known" "${net[@]}" --recommend --shapes FIX,FOO
 fails 'a rate that is none' 2 "--rates = 'x'" "${net[@]}" --recommend --rates 0.1,x
 fails 'a first round of too many chips' 2 '--rung-chips = 9' "${net[@]}" --recommend --chips 8 --rung-chips 9
-fails 'more images to judge by than there are' 2 'want fewer' "${net[@]}" --recommend --validate 100000
+fails 'no images left to judge by' 2 'want fewer' "${net[@]}" --recommend --skip 100000
 fails 'a tuner without steps' 2 'trials of the tuner closed-form, want exhaustive' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --tuner closed-form
 fails 'lengths that do not rise' 2 'boundary 2 is at 3 after 5' "${net[@]}" "${small[@]}" --policy 'FIX(k0=1)@5, FIX(k0=1)@50%, FIX(k0=1)'
 echo 'a,b' >foreign.csv; fails 'a file of others' 3 'no table of trials' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --table foreign.csv

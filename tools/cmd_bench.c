@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { POLICY = CLI_VERB_FIRST + 0x100, OPTIMIZER, MOMENTUM, LR, TARGET, DROP, STEPS, EPOCHS, EVERY, CHIPS, FIRST_CHIP, TUNER, MINIBATCH, TRAIN_LIMIT, POLISH_IMAGES,
-       RECOMMEND, SHAPES, RATES, RUNG_CHIPS, VALIDATE, TABLE, PLOT, TOP, LIST };
+       RECOMMEND, SHAPES, RATES, RUNG_CHIPS, SKIP, TABLE, PLOT, TOP, LIST };
 
 static const struct argp_option options[] = {
     {"policy", POLICY, "TEXT", 0, "a policy to verify (to try besides, with --recommend); may be given several times", 0},
@@ -31,7 +31,7 @@ static const struct argp_option options[] = {
     {"rates", RATES, "X[,X...]", 0, "largest rates of the grid (0.003,0.01,0.03)", 0},
     {"rung-chips", RUNG_CHIPS, "N", 0, "chips of the first round of halving (2)", 0},
     {"lr", LR, "X", 0, "the fixed rate that the grid is compared with (the tuners' default)", 0},
-    {"validate", VALIDATE, "N", 0, "judge by the last N training images, kept from tuning, not by test images (2000 with --recommend, else 0)", 0},
+    {"skip", SKIP, "N", 0, "judge by the test images after the first N; --limit says by how many (0; 2000 of them)", 0},
     {"table", TABLE, "F.csv", 0, "keep every trial there, and take from there what it has", 0},
     {"plot", PLOT, "F.svg|F.png", 0, "draw the policies (with --recommend the five best); needs no network", 0},
     {"top", TOP, "N", 0, "print the N best (10)", 0},
@@ -47,7 +47,7 @@ typedef struct args {
     ot_policy    policy[MOST];
     const char  *optimizer[OPTIMIZERS];
     double       rate[MOST], momentum, target, drop, epochs;
-    int          shape[OT_POLICY_KINDS], n_policies, n_optimizers, n_rates, chips, train_limit, recommend, rung_chips, validate, top, list, steps_given, every_given;
+    int          shape[OT_POLICY_KINDS], n_policies, n_optimizers, n_rates, chips, train_limit, recommend, rung_chips, skip, top, list, steps_given, every_given;
 } args;
 
 /* ---- words ---- */
@@ -146,7 +146,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case SHAPES: parse_shapes(a, arg, state); return 0;
     case RATES: parse_rates(a, arg, state); return 0;
     case RUNG_CHIPS: a->rung_chips = (int)cli_int(state, "rung-chips", arg, 1, 100000); return 0;
-    case VALIDATE: a->validate = (int)cli_int(state, "validate", arg, 0, INT32_MAX); return 0;
+    case SKIP: a->skip = (int)cli_int(state, "skip", arg, 0, INT32_MAX); return 0;
     case TABLE: a->task.table = arg; return 0;
     case PLOT: a->plot = arg; return 0;
     case TOP: a->top = (int)cli_int(state, "top", arg, 1, 100000); return 0;
@@ -171,7 +171,7 @@ static const struct argp argp = {
     "Each chip is tuned with each policy for the whole budget; its right answers are counted on the way.  A policy is verified if the mean over the chips "
     "reaches the target; exit status 1 if one is not.  --recommend tries the 13 functions at several rates, first on a few chips, the better half on twice "
     "as many, and so on, always beside the tuners' own rate, and prints them best first: fewest iterations to the target, then the "
-    "highest mean accuracy.  With --table nothing is computed twice.  Lengths of a policy are iterations, epochs (3ep) or percent of the run (50%).\n\n"
+    "highest mean accuracy; verify the best on images that did not choose it (--skip).  With --table nothing is computed twice.  Lengths of a policy are iterations, epochs (3ep) or percent of the run (50%).\n\n"
     "Examples:\n  ohmtrim bench lr models/mobilenet-s.onnx --data fashion-mnist --policy 'COS k1=0.02 l=100%'\n"
     "  ohmtrim bench lr models/mobilenet-s.onnx --data fashion-mnist --recommend --chips 20 --table trials.csv\n"
     "  ohmtrim bench lr --policy 'TRI2 k0=0.001 k1=0.01 l=50' --policy 'EXP k0=0.01 gamma=0.1/100%' --steps 400 --plot policies.svg",
@@ -181,7 +181,7 @@ static const struct argp argp = {
 
 typedef struct bench {
     ot_network   *net;
-    ot_data      *train, *test, rest, kept;      /* rest, kept: the parts of train; they own nothing */
+    ot_data      *train, *test, judge;           /* judge: a part of test; it owns nothing */
     ot_device     dev;
     ot_lab       *lab;
     ot_candidate *c;
@@ -248,17 +248,12 @@ static ot_status make_candidates(bench *b, const args *a)
 static ot_status open_data(bench *b, const args *a)
 {
     OT_TRY(cli_open_network(&a->common, &b->net, a->network));
-    OT_TRY(ot_data_open(&b->train, a->common.data, OT_SPLIT_TRAIN, 0));
+    OT_TRY(ot_data_open(&b->train, a->common.data, OT_SPLIT_TRAIN, a->train_limit));
     OT_TRY(ot_data_check(b->train, b->net));
-    if (a->validate > 0) {
-        if (a->validate >= b->train->n) OT_FAIL(OT_E_RANGE, "--validate = %d of %d training images, want fewer", a->validate, b->train->n);
-        b->kept = part_of(b->train, b->train->n - a->validate, a->validate);
-    } else {
-        OT_TRY(ot_data_open(&b->test, a->common.data, OT_SPLIT_TEST, a->common.limit ? a->common.limit : 2000));
-        b->kept = *b->test;
-    }
-    int n = b->train->n - a->validate;
-    b->rest = part_of(b->train, 0, a->train_limit && a->train_limit < n ? a->train_limit : n);
+    OT_TRY(ot_data_open(&b->test, a->common.data, OT_SPLIT_TEST, 0));
+    if (a->skip >= b->test->n) OT_FAIL(OT_E_RANGE, "--skip = %d of %d test images, want fewer", a->skip, b->test->n);
+    int n = a->common.limit ? a->common.limit : 2000;
+    b->judge = part_of(b->test, a->skip, n < b->test->n - a->skip ? n : b->test->n - a->skip);
     return cli_open_device(&a->common, &b->dev);
 }
 
@@ -266,8 +261,8 @@ static ot_status open_data(bench *b, const args *a)
 static double epoch_images(const bench *b, const args *a)
 {
     const ot_tune_options *o = &a->task.tune;
-    if (a->task.tuner == OT_TUNER_SUBSET) return fmax(1, floor(b->rest.n * o->subset_frac + 0.5));
-    return a->task.tuner == OT_TUNER_CLOSED_FORM_ADAM && o->polish_images < b->rest.n ? o->polish_images : b->rest.n;
+    if (a->task.tuner == OT_TUNER_SUBSET) return fmax(1, floor(b->train->n * o->subset_frac + 0.5));
+    return a->task.tuner == OT_TUNER_CLOSED_FORM_ADAM && o->polish_images < b->train->n ? o->polish_images : b->train->n;
 }
 
 static double epoch_steps(const bench *b, const args *a)
@@ -284,12 +279,12 @@ static ot_status open_lab(bench *b, args *a)
     ot_plan          *plan = NULL;
     ot_plan_options   how = OT_PLAN_OPTIONS_INIT;
     int64_t           right;
-    t->net = b->net, t->device = &b->dev, t->variation = c->variation, t->train = &b->rest, t->judge = &b->kept;
+    t->net = b->net, t->device = &b->dev, t->variation = c->variation, t->train = b->train, t->judge = &b->judge;
     t->backend = c->backend, t->threads = c->threads, t->memory = c->memory, t->tune.seed = c->variation.seed;
     OT_TRY(cli_open_backend(c, &be));
     ot_status st = ot_plan_open(&plan, be, b->net, &how);
-    if (st == OT_OK) st = ot_plan_count(plan, &b->kept, NULL, b->kept.n, &right, NULL);
-    if (st == OT_OK) b->ideal = (double)right / b->kept.n;
+    if (st == OT_OK) st = ot_plan_count(plan, &b->judge, NULL, b->judge.n, &right, NULL);
+    if (st == OT_OK) b->ideal = (double)right / b->judge.n;
     ot_plan_free(plan);
     ot_backend_close(be);
     OT_TRY(st);
@@ -455,7 +450,7 @@ static ot_status on_chips(bench *b, args *a)
     OT_TRY(make_candidates(b, a));
     if (a->common.dry_run) {
         printf("%d candidates on %s%d chips, %d iterations of %d images, judged by %d images every %d\n", b->n, a->recommend ? "up to " : "", a->chips, a->task.steps,
-               a->task.tune.minibatch, b->kept.n, a->task.every);
+               a->task.tune.minibatch, b->judge.n, a->task.every);
         return OT_OK;
     }
     OT_TRY(open_lab(b, a));
@@ -472,7 +467,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_bench(int argc, char **argv)
 {
     static args a = {.optimizer = {"adam"}, .n_optimizers = 1, .rate = {0.003, 0.01, 0.03}, .n_rates = 3, .momentum = 0.9, .target = NAN, .drop = 0.01, .chips = 8,
-                     .rung_chips = 0, .validate = -1, .top = 10};
+                     .top = 10};
     bench     b = {0};
     ot_status st = OT_OK;
     a.task = ot_trial_defaults();
@@ -484,7 +479,6 @@ int cmd_bench(int argc, char **argv)
         return 0;
     }
     if (!a.rung_chips) a.rung_chips = a.chips < 2 ? 1 : 2;
-    if (a.validate < 0) a.validate = a.recommend ? 2000 : 0;
     if (a.network)
         st = on_chips(&b, &a);
     else

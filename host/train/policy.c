@@ -6,6 +6,8 @@
 #include "base/fail.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -184,6 +186,14 @@ int ot_policy_scales(const ot_policy *p)
 
 /* ---- usual forms ---- */
 
+/* A tenth as one would write it: 0.0003, not 0.00030000000000000003. */
+static double tenth(double v)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.14ge-1", v);
+    return strchr(text, 'e') == strrchr(text, 'e') ? strtod(text, NULL) : v / 10;
+}
+
 ot_status ot_policy_usual(ot_policy *out, ot_policy_kind kind, double top)
 {
     const ot_span  run = {100, OT_SPAN_PERCENT}, half = {50, OT_SPAN_PERCENT}, wave = {12.5, OT_SPAN_PERCENT};
@@ -199,7 +209,7 @@ ot_status ot_policy_usual(ot_policy *out, ot_policy_kind kind, double top)
     case OT_POLICY_EXP: f.gamma = 0.01, f.per = run; break;
     case OT_POLICY_INV: f.gamma = 10, f.p = 1, f.per = run; break;
     default: /* between two rates; waves of a quarter of the run */
-        f.k0 = kind == OT_POLICY_POLY || kind == OT_POLICY_COS ? 0 : top / 10;
+        f.k0 = kind == OT_POLICY_POLY || kind == OT_POLICY_COS ? 0 : tenth(top);
         f.k1 = top;
         f.l = kind == OT_POLICY_POLY || kind == OT_POLICY_COS ? run : wave;
         if (kind == OT_POLICY_POLY) f.p = 1;
