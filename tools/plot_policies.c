@@ -14,7 +14,7 @@ static void script(FILE *f, const void *user)
 {
     const curves *c = user;
     char text[OT_POLICY_TEXT];
-    fprintf(f, "set grid\nset key noenhanced below maxcols 1 samplen 2\nset xlabel 'iteration'\nset ylabel 'learning rate'\nset xrange [0:%d]\nset yrange [0:*]\nplot ", c->steps);
+    fprintf(f, "set grid\nset key noenhanced above maxcols 1 samplen 2\nset offsets 0, 0, graph 0.04, 0\nset xlabel 'iteration'\nset ylabel 'learning rate'\nset xrange [0:%d]\nset yrange [0:*]\nplot ", c->steps);
     for (int i = 0; i < c->n; i++) {
         ot_policy_write(text, &c->given[i]);
         fprintf(f, "%s'-' with lines linewidth 2 dashtype %d title \"%s\"", i ? ", " : "", 1 + i / 8, text);

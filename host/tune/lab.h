@@ -31,6 +31,9 @@ struct ot_lab {
     size_t n, room;
 };
 
+/* Makes lab->key; lab->be is open (lab_key.c). */
+ot_status ot__lab_key(ot_lab *lab);
+
 /* Its name in the table and here; the policy none is "FIX k0=lr". */
 void ot__candidate_text(char out[OT__CANDIDATE_TEXT], const ot_lab *lab, const ot_candidate *c);
 /* NULL if it is not there. */
