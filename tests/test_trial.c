@@ -214,6 +214,10 @@ TEST a_line_cut_short_by_a_kill_is_run_again(void)
         ASSERT_EQ(3, lines(now));
         ASSERT(now[strlen(now) - 1] == '\n');
         ot_free(now);
+        OK(ot_lab_open(&lab, &b.task));                        /* and is whole */
+        OK(ot_trials_run(&s, lab, &c, 1, 2, NAN));
+        ot_lab_close(lab);
+        ASSERT_EQ(0, s.fresh);
     }
     ot_free(text);
     bench_close(&b);
