@@ -371,7 +371,7 @@ static void part_epoch(job *j)
     for (int r = 0; r <= j->rounds; r++) {
         must(ot_fleet_set_knobs(f, NULL, NULL), "knobs");
         double t = now();
-        must(ot__fleet_many_adam(f, j->data, rows, TILE, steps, 0.01, result), "tuning");
+        must(ot__fleet_many_adam(f, j->data, rows, TILE, steps, &(ot_many_rule){.lr = 0.01}, result), "tuning");
         if (r) j->seconds[j->n++] = now() - t;              /* the first brings the images to the device */
     }
     for (int k = 0; k < fleet; k++) error += result[k].steps != steps || result[k].nan_restores;

@@ -35,6 +35,7 @@ __global__ void __launch_bounds__(WARP) adam_kernel1(otk_adam a)
     const int      better = all_finite && loss < s.best_loss;
     ot_adam_power  power = {s.beta1, s.beta2};
     ot_adam_advance(&power);
+    const double   lr = a.rate && !gave_up ? a.rate[s.steps] : a.lr;
     for (int k = threadIdx.x; k < 2 * a.L; k += WARP) {
         const double g = a.grad[at + k] * a.grad_factor;
         ot_adam      m = {a.state[2 * (at + k)], a.state[2 * (at + k) + 1]};
@@ -43,7 +44,7 @@ __global__ void __launch_bounds__(WARP) adam_kernel1(otk_adam a)
         if (gave_up) continue;
         if (all_finite) {
             if (better) a.best[at + k] = p;
-            p = ot_adam_step(p, g, a.lr, &m, power);
+            p = a.sgd ? ot_sgd_step(p, g, lr, a.momentum, &m) : ot_adam_step(p, g, lr, &m, power);
             if (k < a.L) p = ot_adam_project_gain(p, &projected);
         } else {
             p = a.best[at + k];

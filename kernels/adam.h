@@ -1,4 +1,4 @@
-/* adam.h - one Adam step of one parameter (Kingma and Ba 2015, algorithm 1), and the projection that keeps a gain usable.
+/* adam.h - one Adam step of one parameter (Kingma and Ba 2015, algorithm 1), one of SGD, and the projection that keeps a gain usable.
  *
  *     m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2
  *     p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)          b1 = 0.9, b2 = 0.999, eps = 1e-8
@@ -33,6 +33,15 @@ OT_HD double ot_adam_step(double p, double g, double lr, ot_adam *s, ot_adam_pow
     s->m = OT_ADAM_BETA1 * s->m + (1.0 - OT_ADAM_BETA1) * g;
     s->v = OT_ADAM_BETA2 * s->v + (1.0 - OT_ADAM_BETA2) * g * g;
     return p - lr * (s->m / (1.0 - power.beta1)) / (sqrt(s->v / (1.0 - power.beta2)) + OT_ADAM_EPS);
+}
+
+/* SGD with momentum, the velocity in s->m: v = momentum v + g, p = p - lr v.  Unlike Adam's its steps know no bound: one that no float
+ * holds stops short of it, and the loss says the rest. */
+OT_HD double ot_sgd_step(double p, double g, double lr, double momentum, ot_adam *s)
+{
+    s->m = momentum * s->m + g;
+    p -= lr * s->m;
+    return p > 1e38 ? 1e38 : p < -1e38 ? -1e38 : p;
 }
 
 /* A gain after a step: held at 1/64 or above, so that backward never divides by 0 (DESIGN 4.3); *projected counts the times. */

@@ -187,7 +187,8 @@ int    otk_loss_run(otk_type type, int classes, int chips, int n, const otk_loss
 /* --- adam.cu --- */
 /* One step of the knobs of every chip: DESIGN 4.3 (projection of gains, best knobs back at a NaN).  knob, best, grad: (chip, 2 L) double;
  * state (chip, 2 L, 2) double; sent (chip, 2 L) float: what plans read; chip_state (chip).  loss (chip), grad are cleared afterwards;
- * loss is the sum over the minibatch, `images` its size. */
+ * loss is the sum over the minibatch, `images` its size.  sgd 1: SGD with momentum, its velocity in state[..][0].  rate: that of each step
+ * by its number (chip_state's steps), on the device; NULL: lr. */
 typedef struct otk_adam_chip { double beta1, beta2, best_loss, last_loss; int bad_in_row, projected, nan_restores, steps; } otk_adam_chip;
 typedef struct otk_adam {
     int L;
@@ -196,6 +197,9 @@ typedef struct otk_adam {
     float *sent;
     otk_adam_chip *chip;
     uint32_t *step;                        /* one counter, moved on by 1 (NULL: none) */
+    const double *rate;
+    double momentum;
+    int sgd;
 } otk_adam;
 int otk_adam_start(const otk_adam *a, int chips, const float *knobs, otk_stream stream);      /* knobs (chip, 2 L) */
 int otk_adam_step(const otk_adam *a, int chips, otk_stream stream);

@@ -103,6 +103,15 @@ set +m
 # -- other specs, other builds ---------------------------------------------------------------------------------------
 run one.db --sigma 0.05 --set tune.steps=9
 check another_spec_names_the_keys says 3 one.db 'sigma (stored 0.08, asked 0.05)' 'tune.steps (stored 8, asked 9)'
+run one.db --set 'tune.policy=COS k1=0.02 l=100%' --set tune.optimizer=momentum
+check another_policy_names_its_keys says 3 one.db 'tune.policy (stored none, asked COS k0=0 k1=0.02 l=100%)' 'tune.optimizer (stored adam, asked momentum)'
+cp one.db before.db; sql before.db "DELETE FROM spec WHERE key IN ('tune.policy', 'tune.optimizer', 'tune.momentum')"
+check a_file_from_before_policies_goes_on eval 'run before.db && [ "$(digest before.db)" = "$want" ]'
+policies() { # a policy and another optimiser decide results; resumed they are the same
+    run pol.db --set 'tune.policy=TRI2(k0=0.002 k1=0.02 l=25%)' --set tune.optimizer=sgd --set chips=4 --set casebook_chips=3 &&
+        [ "$(digest pol.db)" != "$want" ] && run pol.db --set 'tune.policy=tri2 l=25% k1=0.02 k0=0.002' --set tune.optimizer=sgd --set chips=4 --set casebook_chips=3
+}
+check a_campaign_follows_policy_and_optimiser policies
 run one.db --set chips=3
 check fewer_chips_are_another_campaign says 3 one.db 'chips (stored 8, asked 3)'
 run one.db --set tuners=learned

@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.."
 order='base array floor device network data chip quantise backend plan train test tune recipe campaign report'
-stage_of() { case $1 in data) echo network ;; fleet | noise) echo plan ;; array) echo base ;; predictor | screen | select | synthesise) echo test ;; learn) echo recipe ;; *) echo "$1" ;; esac; }
+stage_of() { case $1 in data) echo network ;; fleet | noise) echo plan ;; array) echo base ;; predictor | screen | select | synthesise) echo test ;; learn) echo recipe ;; policy) echo train ;; trial) echo tune ;; *) echo "$1" ;; esac; }
 rank() { local i=0 s; for s in $order; do [ "$s" = "$1" ] && { echo $i; return; }; i=$((i + 1)); done; echo -1; }
 p=0 f=0
 may() {                 # may STAGE INCLUDED FILE: count one include

@@ -49,6 +49,10 @@ TEST its_text_reads_back_to_the_same(void)
     OK(ot_campaign_spec_set(&s, "data", "npz:x.npz"));
     OK(ot_campaign_spec_set(&s, "sigma", "0.012345678901234567"));
     OK(ot_campaign_spec_set(&s, "tune.lr", "1e-3"));
+    OK(ot_campaign_spec_set(&s, "tune.policy", "FIX(k0=0.1)@50%, NSTEP(k0=0.1 gamma=0.1 l=[5, 3ep])"));
+    OK(ot_campaign_spec_set(&s, "tune.optimizer", "momentum"));
+    ASSERT_IN_RANGE(0.9, s.tune.momentum, 0);
+    OK(ot_campaign_spec_set(&s, "tune.momentum", "0.5"));
     OK(ot_campaign_spec_set(&s, "tuners", "subset, closed-form"));
     OK(ot_campaign_spec_text(&text, &s));
     OK(ot_campaign_spec_read(&t, write_file("t.yaml", text)));
@@ -59,6 +63,8 @@ TEST its_text_reads_back_to_the_same(void)
         ASSERT_STR_EQ(a, b);
     }
     ASSERT(s.variation.sigma == t.variation.sigma);
+    ASSERT_EQ(2, t.tune.policy.n);
+    ASSERT(t.tune.optimizer == OT_OPTIMIZER_SGD && t.tune.momentum == 0.5);
     ot_free(text);
     PASS();
 }
@@ -345,6 +351,8 @@ SUITE(test_campaign)
         {"tuners", "subset,subset", "twice"}, {"tuners", "subset,,learned", "tuners"}, {"tuners", "", "one at least"}, {"sigmma", "1", "'sigmma' is not known"},
         {"network", "", "text of"}, {"data", "a\nb", "text of"}, {"tile", "0", "1..4096"}, {"tune.minibatch", "4097", "1..4096"},
         {"stimulus_images", "0", "1.."},
+        {"tune.policy", "COSS k1=1 l=3", "tune.policy: 'COSS' is not a policy, want COS"}, {"tune.policy", "FIX k0=-1", "tune.policy: FIX: k0 = -1"},
+        {"tune.optimizer", "lbfgs", "tune.optimizer: optimizer = 'lbfgs', want adam"}, {"tune.momentum", "1", "tune.momentum = '1', want a number 0..0.9999"},
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         greatest_set_test_suffix(values[i][0]);

@@ -127,6 +127,55 @@ TEST schedules_follow_their_closed_forms(void)
     PASS();
 }
 
+/* The schedules as they were before there were policies. */
+static double lr_before_policies(const ot_train_options *o, int epoch, int step, int steps)
+{
+    double done = (double)epoch * steps + step, warm = (double)o->warmup_epochs * steps;
+    if (done < warm) return o->lr * (done + 1) / warm;
+    if (o->schedule == OT_SCHEDULE_COSINE)
+        return 0.5 * o->lr * (1 + cos(M_PI * (done - warm) / ((double)o->epochs * steps - warm)));
+    return o->schedule == OT_SCHEDULE_STEP ? o->lr * pow(o->step_gamma, epoch / o->step_epochs) : o->lr;
+}
+
+TEST schedules_keep_the_bits_they_had(ot_schedule schedule)
+{
+    static const double lrs[] = {0.05, 0.1, 0.001, 7.7};
+    ot_train_options o = ot_train_defaults();
+    o.schedule = schedule;
+    o.epochs = 12;
+    for (int i = 0; i < 4; i++)
+        for (o.warmup_epochs = 0; o.warmup_epochs <= 12; o.warmup_epochs += 3)
+            for (int steps = 1; steps < 500; steps = 3 * steps + 1)
+                for (int e = 0; e < 12; e++)
+                    for (int k = 0; k < steps; k++) {
+                        o.lr = lrs[i];
+                        o.step_epochs = 1 + 2 * i;
+                        o.step_gamma = i % 2 ? 0.1 : 0.37;
+                        double want = lr_before_policies(&o, e, k, steps), got = ot_train_lr(&o, e, k, steps);
+                        ASSERT_MEM_EQ(&want, &got, sizeof want);
+                    }
+    PASS();
+}
+
+TEST a_policy_begins_after_the_warm_up_and_stretches_over_the_rest(void)
+{
+    ot_train_options o = ot_train_defaults();
+    ot_policy p, q;
+    OK(ot_policy_read(&o.policy, "SIN k0=0.1 k1=0.4 l=50%"));
+    OK(ot_policy_for(&p, &o.policy, 400, 50));
+    o.schedule = OT_SCHEDULE_POLICY;
+    o.warmup_epochs = 2;
+    ASSERT_IN_RANGE(0.1 / 100, ot_train_lr(&o, 0, 0, 50), 1e-15);
+    ASSERT_IN_RANGE(0.1, ot_train_lr(&o, 1, 49, 50), 1e-15);
+    for (int e = 2; e < 10; e++)
+        for (int k = 0; k < 50; k++) ASSERT_EQ(ot_policy_lr(&p, (e - 2) * 50 + k), ot_train_lr(&o, e, k, 50));
+    ASSERT_IN_RANGE(0.4, ot_train_lr(&o, 6, 0, 50), 1e-15);
+    OK(ot_policy_read(&o.policy, "NSTEP k0=1 gamma=0.1 l=[3ep, 120]"));       /* in this order only of epochs below 40 */
+    ASSERT(isnan(ot_train_lr(&o, 5, 0, 50)));
+    ASSERT_EQ(OT_E_RANGE, ot_policy_for(&q, &o.policy, 400, 50));
+    PASS();
+}
+
 /* Four steps of PyTorch 1.13 in double: SGD(0.1, momentum 0.9, decay 0.01) and Adam(0.05, decay 0.01) from (1, -2, 0.5). */
 TEST optimisers_step_as_pytorch_does(ot_optimizer kind)
 {
@@ -462,6 +511,86 @@ TEST a_toy_set_is_learnt(const char *backend, ot_optimizer kind)
     PASS();
 }
 
+static const char *scratch(const char *name)
+{
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%s", check_scratch(), name);
+    unlink(path);
+    return path;
+}
+
+TEST every_policy_trains(ot_policy_kind kind, ot_optimizer optimizer, double momentum)
+{
+    ot_train_options o = quick();
+    history h = {0};
+    float *numbers;
+    size_t n;
+    o.schedule = OT_SCHEDULE_POLICY;
+    o.optimizer = optimizer;
+    o.momentum = momentum;
+    o.epochs = 12;
+    o.crop_pad = 0;
+    OK(ot_policy_usual(&o.policy, kind, optimizer == OT_OPTIMIZER_ADAM ? 0.02 : momentum > 0 ? 0.1 : 0.5));
+    OK(run(&o, "ref", &h, &numbers, &n));
+    ASSERT_EQ(12, h.n);
+    ASSERT(h.loss[11] < 0.8 * h.loss[0]);
+    for (size_t i = 0; i < n; i++) ASSERT(isfinite(numbers[i]));
+    free(numbers);
+    PASS();
+}
+
+/* The same rates by another name: the same bits. */
+TEST a_policy_that_is_a_schedule_trains_to_the_same_bits(void)
+{
+    static const struct { ot_schedule schedule; const char *policy; } row[] = {
+        {OT_SCHEDULE_COSINE, "COS k1=0.1 l=100%"}, {OT_SCHEDULE_FIXED, "FIX k0=0.1"}, {OT_SCHEDULE_STEP, "STEP k0=0.1 gamma=0.5 l=2ep"}};
+    for (int i = 0; i < 3; i++) {
+        ot_train_options o = quick();
+        history h = {0};
+        float *a, *b;
+        size_t n;
+        o.schedule = row[i].schedule;
+        o.step_gamma = 0.5;
+        o.step_epochs = 2;
+        OK(run(&o, "ref", &h, &a, &n));
+        o.schedule = OT_SCHEDULE_POLICY;
+        o.lr = 77;
+        OK(ot_policy_read(&o.policy, row[i].policy));
+        OK(run(&o, "ref", &h, &b, &n));
+        ASSERT_MEM_EQ(a, b, n * sizeof *a);
+        free(a);
+        free(b);
+    }
+    PASS();
+}
+
+TEST a_checkpoint_knows_its_policy(void)
+{
+    ot_train_options o = quick();
+    history whole = {0}, part = {.stop_after = 2}, rest = {0};
+    float *a, *b;
+    size_t n;
+    o.schedule = OT_SCHEDULE_POLICY;
+    OK(ot_policy_read(&o.policy, "TRI2 k0=0.01 k1=0.2 l=25%"));
+    OK(run(&o, "ref", &whole, &a, &n));
+    o.checkpoint = scratch("policy.npz");
+    ASSERT_EQ(OT_E_INTERRUPTED, run(&o, "ref", &part, &b, &n));
+    free(b);
+    o.policy.part[0].k1 = 0.3;
+    FAILS(OT_E_MISMATCH, "it has 'policy: TRI2 k0=0.01 k1=0.2 l=25%', this run 'policy: TRI2 k0=0.01 k1=0.3 l=25%'", run(&o, "ref", &rest, &b, &n));
+    free(b);
+    o.policy.part[0].k1 = 0.2;
+    o.epochs = 5;                                     /* a quarter of five epochs is another length */
+    FAILS(OT_E_MISMATCH, "it has 'epochs: 4'", run(&o, "ref", &rest, &b, &n));
+    free(b);
+    o.epochs = 4;
+    OK(run(&o, "ref", &rest, &b, &n));
+    ASSERT_MEM_EQ(a, b, n * sizeof *a);
+    free(a);
+    free(b);
+    PASS();
+}
+
 TEST threads_change_nothing(const char *backend)
 {
     ot_train_options o = quick();
@@ -479,14 +608,6 @@ TEST threads_change_nothing(const char *backend)
     free(a);
     free(b);
     PASS();
-}
-
-static const char *scratch(const char *name)
-{
-    static char path[4096];
-    snprintf(path, sizeof path, "%s/%s", check_scratch(), name);
-    unlink(path);
-    return path;
 }
 
 /* Ended by the caller's function after the second epoch, and started again. */
@@ -591,6 +712,9 @@ TEST settings_out_of_range_name_the_setting(void)
     BAD("momentum = 1", o.momentum = 1);
     BAD("weight_decay = -0.1", o.weight_decay = -0.1);
     BAD("epochs = 0", o.epochs = 0);
+    BAD("the policy is none", o.schedule = OT_SCHEDULE_POLICY);
+    BAD("COS: l = 0 iterations", o.schedule = OT_SCHEDULE_POLICY, o.policy = (ot_policy){.n = 1, .part = {{.kind = OT_POLICY_COS, .k1 = 1}}});
+    BAD("schedule = 4, want", o.schedule = (ot_schedule)4);
     BAD("minibatch = 0", o.minibatch = 0);
     BAD("minibatch = 61, but bars has 60", o.minibatch = 61);
     BAD("warmup_epochs = 9, want 0..4", o.warmup_epochs = 9);
@@ -711,6 +835,10 @@ SUITE(test_train)
     RUN_TEST(a_seed_gives_one_network_of_he_normal_weights);
     RUN_TEST(names_and_sizes_that_do_not_go_say_what_would);
     RUN_TEST(schedules_follow_their_closed_forms);
+    RUN_TEST1(schedules_keep_the_bits_they_had, OT_SCHEDULE_COSINE);
+    RUN_TEST1(schedules_keep_the_bits_they_had, OT_SCHEDULE_STEP);
+    RUN_TEST1(schedules_keep_the_bits_they_had, OT_SCHEDULE_FIXED);
+    RUN_TEST(a_policy_begins_after_the_warm_up_and_stretches_over_the_rest);
     RUN_TEST1(optimisers_step_as_pytorch_does, OT_OPTIMIZER_SGD);
     RUN_TEST1(optimisers_step_as_pytorch_does, OT_OPTIMIZER_ADAM);
     RUN_TEST(weight_decay_spares_what_is_not_marked);
@@ -727,6 +855,13 @@ SUITE(test_train)
     RUN_TESTp(a_toy_set_is_learnt, "ref", OT_OPTIMIZER_SGD);
     RUN_TESTp(a_toy_set_is_learnt, "cpu", OT_OPTIMIZER_SGD);
     RUN_TESTp(a_toy_set_is_learnt, "ref", OT_OPTIMIZER_ADAM);
+    for (int k = 0; k < OT_POLICY_KINDS; k++) {
+        RUN_TESTp(every_policy_trains, (ot_policy_kind)k, OT_OPTIMIZER_SGD, 0.0);
+        RUN_TESTp(every_policy_trains, (ot_policy_kind)k, OT_OPTIMIZER_SGD, 0.9);
+        RUN_TESTp(every_policy_trains, (ot_policy_kind)k, OT_OPTIMIZER_ADAM, 0.0);
+    }
+    RUN_TEST(a_policy_that_is_a_schedule_trains_to_the_same_bits);
+    RUN_TEST(a_checkpoint_knows_its_policy);
     RUN_TEST1(threads_change_nothing, "ref");
     RUN_TEST1(threads_change_nothing, "cpu");
     RUN_TEST1(a_resumed_training_ends_as_an_uninterrupted_one, OT_OPTIMIZER_SGD);

@@ -1,4 +1,5 @@
 /* test_tune.c - Adam on knobs, the closed form, the casebook, the door to all tuners. */
+#include "kernels/adam.h"
 #include "trelu.h"
 #include "tune/adam.h"
 
@@ -188,6 +189,107 @@ TEST a_chip_that_never_answers_ends_untuned_after_four_tries(void)
     ASSERT_EQ(4, cost.nan_restores);
     CHECK_CLOSE(one, gain, L, 0);
     CHECK_CLOSE(zero, offset, L, 0);
+    bench_close(&b);
+    PASS();
+}
+
+/* Two steps by hand: gradients asked of the plan, the update written out. */
+TEST knobs_follow_policy_and_optimiser(ot_optimizer optimizer, double momentum)
+{
+    bench           b;
+    ot_tune_options opt = ot_tune_defaults();
+    uint32_t        index[32];
+    float           gain[L] = {1, 1, 1, 1, 1, 1}, offset[L] = {0}, want[2 * L];
+    double          knob[2 * L], v[2 * L] = {0}, m[2 * L] = {0}, grad[2 * L], loss;
+    ot_tune_cost    cost = {0};
+    for (uint32_t i = 0; i < 32; i++) index[i] = i;
+    OK(bench_open(&b, "ref"));
+    OK(ot_policy_read(&opt.policy, "STEP k0=0.02 gamma=0.25 l=1ep"));         /* an epoch is one step of all images: 0.02, 0.005, 0.00125 */
+    opt.minibatch = 32, opt.lr = 1;
+    opt.optimizer = optimizer, opt.momentum = momentum;
+    for (int k = 0; k < 2 * L; k++) knob[k] = k < L;
+    for (int step = 0; step < 3; step++) {
+        const double lr = 0.02 * pow(0.25, step);
+        for (int k = 0; k < 2 * L; k++) want[k] = (float)knob[k];
+        OK(ot_plan_set_knobs(b.plan, want, want + L));
+        OK(ot_plan_gradient(b.plan, &b.data, index, 32, &loss, grad, grad + L));
+        for (int k = 0; k < 2 * L; k++) {
+            v[k] = optimizer == OT_OPTIMIZER_SGD ? momentum * v[k] + grad[k] : 0.999 * v[k] + 0.001 * grad[k] * grad[k];
+            m[k] = 0.9 * m[k] + 0.1 * grad[k];
+            knob[k] -= optimizer == OT_OPTIMIZER_SGD ? lr * v[k] : lr * m[k] / (1 - pow(0.9, step + 1)) / (sqrt(v[k] / (1 - pow(0.999, step + 1))) + 1e-8);
+        }
+    }
+    for (int k = 0; k < 2 * L; k++) want[k] = (float)knob[k];
+    OK(ot_tune_adam(b.plan, &b.data, index, 32, &opt, 3, gain, offset, &cost));
+    /* the same images in another order: float sums, and Adam's steps are as sensitive as gradients are small */
+    CHECK_CLOSE(want, gain, L, 1e-5);
+    CHECK_CLOSE(want + L, offset, L, 1e-5);
+    ASSERT_EQ(3, cost.steps);
+    bench_close(&b);
+    PASS();
+}
+
+TEST a_fixed_policy_is_the_plain_rate_to_the_bit(void)
+{
+    bench           b;
+    ot_tune_options opt = ot_tune_defaults();
+    uint32_t        index[32];
+    float           knobs[2][2 * L];
+    for (uint32_t i = 0; i < 32; i++) index[i] = i;
+    opt.minibatch = 10;
+    OK(bench_open(&b, "ref"));
+    for (int turn = 0; turn < 2; turn++) {
+        ot_tune_cost cost = {0};
+        for (int l = 0; l < L; l++) knobs[turn][l] = 1, knobs[turn][L + l] = 0;
+        if (turn) OK(ot_policy_read(&opt.policy, "FIX k0=0.01"));
+        opt.lr = turn ? 0.5 : 0.01;
+        OK(ot_tune_adam(b.plan, &b.data, index, 32, &opt, 7, knobs[turn], knobs[turn] + L, &cost));
+    }
+    ASSERT_MEM_EQ(knobs[0], knobs[1], sizeof knobs[0]);
+    bench_close(&b);
+    PASS();
+}
+
+/* However large its steps, knobs stay what a float holds and a plan takes. */
+TEST sgd_that_runs_away_is_no_failure(void)
+{
+    bench           b;
+    ot_tune_options opt = ot_tune_defaults();
+    uint32_t        index[32];
+    float           gain[L] = {1, 1, 1, 1, 1, 1}, offset[L] = {0};
+    ot_tune_cost    cost = {0};
+    for (uint32_t i = 0; i < 32; i++) index[i] = i;
+    OK(bench_open(&b, "ref"));
+    OK(ot_policy_read(&opt.policy, "FIX k0=100"));
+    opt.minibatch = 32, opt.optimizer = OT_OPTIMIZER_SGD, opt.momentum = 0.99;
+    for (int l = 0; l < L; l++) gain[l] = 1e6f;                               /* gradients to match */
+    OK(ot_tune_adam(b.plan, &b.data, index, 32, &opt, 40, gain, offset, &cost));
+    ASSERT(cost.steps == 40 || cost.nan_restores >= 4);
+    for (int l = 0; l < L; l++) ASSERT(isfinite(gain[l]) && isfinite(offset[l]));
+    ot_adam s = {1e300, 0};
+    ASSERT_EQ(-1e38, ot_sgd_step(0, 0, 1e10, 1, &s));
+    s.m = -1e300;
+    ASSERT_EQ(1e38, ot_sgd_step(0, 0, 1e10, 1, &s));
+    bench_close(&b);
+    PASS();
+}
+
+TEST a_policy_that_does_not_fit_the_steps_is_refused_at_once(void)
+{
+    bench           b;
+    ot_tune_options opt = ot_tune_defaults();
+    ot_tuning      *t;
+    OK(bench_open(&b, "ref"));
+    OK(ot_policy_read(&opt.policy, "FIX(k0=0.1)@30, FIX(k0=0.01)@50%, FIX(k0=0.001)"));
+    opt.steps = 100, opt.polish_steps = 20;                                   /* of the 20 steps after a closed form half are 10 */
+    FAILS(OT_E_RANGE, "boundary 2 is at 10 after 30", ot_tuning_open(&t, b.plan, &b.data, &opt));
+    opt.policy.part[0].k0 = -1;
+    FAILS(OT_E_RANGE, "FIX: k0 = -1", ot_tuning_open(&t, b.plan, &b.data, &opt));
+    opt.policy = (ot_policy){0};
+    opt.momentum = 1;
+    FAILS(OT_E_RANGE, "momentum = 1", ot_tuning_open(&t, b.plan, &b.data, &opt));
+    opt.momentum = 0, opt.optimizer = (ot_optimizer)2;
+    FAILS(OT_E_RANGE, "optimizer = 2", ot_tuning_open(&t, b.plan, &b.data, &opt));
     bench_close(&b);
     PASS();
 }
@@ -588,6 +690,12 @@ SUITE(test_tune)
     RUN_TEST(a_loss_that_is_not_finite_brings_the_best_knobs_back);
     RUN_TEST(best_means_the_least_loss_seen);
     RUN_TEST(a_chip_that_never_answers_ends_untuned_after_four_tries);
+    RUN_TESTp(knobs_follow_policy_and_optimiser, OT_OPTIMIZER_ADAM, 0.0);
+    RUN_TESTp(knobs_follow_policy_and_optimiser, OT_OPTIMIZER_SGD, 0.0);
+    RUN_TESTp(knobs_follow_policy_and_optimiser, OT_OPTIMIZER_SGD, 0.9);
+    RUN_TEST(a_fixed_policy_is_the_plain_rate_to_the_bit);
+    RUN_TEST(sgd_that_runs_away_is_no_failure);
+    RUN_TEST(a_policy_that_does_not_fit_the_steps_is_refused_at_once);
     RUN_TEST(gains_are_held_at_a_64th_and_counted);
     RUN_TEST(the_closed_form_gives_each_layer_the_ideals_mean_and_spread);
     RUN_TEST(the_closed_form_leaves_layers_without_spread_alone);

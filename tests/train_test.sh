@@ -36,6 +36,14 @@ run "$d/a.onnx" --data "$set" --epochs 1 --minibatch 17 --optimizer adam --sched
 check 'a file is trained further, with minibatches of 17' "[ $rc = 0 ] && ! cmp -s '$d/a.onnx' '$d/b.onnx'"
 run mobilenet-s --data "$set" --epochs 1 --minibatch 1 --lr 0.001 --limit 10 -o "$d/b.onnx"
 check 'minibatches of one image' "[ $rc = 0 ]"
+run lenet5 --data "$set" --epochs 2 --minibatch 20 --policy 'COS k1=0.05 l=100%' -o "$d/b.onnx"
+check 'the default schedule by its other name gives the same bytes' "[ $rc = 0 ] && cmp -s '$d/a.onnx' '$d/b.onnx'"
+cp "$d/a.onnx" "$d/last.onnx"
+for how in 'sgd --momentum 0' momentum adam; do
+    run lenet5 --data "$set" --epochs 2 --minibatch 20 --policy 'FIX(k0=0.002)@1ep, TRI2(k0=0.0005 k1=0.002 l=10%)' --optimizer $how -o "$d/b.onnx"
+    check "a composite policy trains with $how" "[ $rc = 0 ] && ! cmp -s '$d/last.onnx' '$d/b.onnx' && grep -q 'epoch   1 .* lr 0.002\$' '$d/out'"
+    cp "$d/b.onnx" "$d/last.onnx"
+done
 run lenet5 --data "$set" --dry-run
 check 'a dry run says what would be done' "[ $rc = 0 ] && grep -q '61706 parameters; 10 epochs' '$d/out'"
 
@@ -73,6 +81,10 @@ fails 'no network' 2 'a network is wanted' --data "$set" -o "$d/x.onnx"
 fails 'two networks' 2 'one network only' lenet5 resnet8 --data "$set" -o "$d/x.onnx"
 fails 'a wrong augmentation' 2 'want crop:N, flip or both' lenet5 --data "$set" --augment crop:2,spin -o "$d/x.onnx"
 fails 'a wrong schedule' 2 'want cosine, fixed or step' lenet5 --data "$set" --schedule step:1 -o "$d/x.onnx"
+fails 'a policy of another name' 2 "'COZ' is not a policy, want COS" lenet5 --data "$set" --policy 'COZ k1=1 l=3' -o "$d/x.onnx"
+fails 'a policy and a schedule' 2 'want it without --lr and --schedule' lenet5 --data "$set" --policy 'FIX k0=0.1' --schedule fixed -o "$d/x.onnx"
+fails 'a policy whose lengths do not rise' 2 'NSTEP: l 2 is at 3 after 5' lenet5 --data "$set" --minibatch 20 --epochs 2 --policy 'NSTEP k0=0.1 gamma=0.1 l=[5,1ep]' -o "$d/x.onnx"
+fails 'an optimiser that is not known' 2 'want adam, sgd or momentum' lenet5 --data "$set" --optimizer lion -o "$d/x.onnx"
 fails 'a learning rate of nan' 2 'lr' lenet5 --data "$set" --lr nan -o "$d/x.onnx"
 fails 'a learning rate that explodes' 3 'try a smaller one' lenet5 --data "$set" --lr 100 --momentum 0.99 --weight-decay 1 --schedule fixed --minibatch 6 --epochs 50 -o "$d/x.onnx"
 check 'nothing is left where a run failed' "[ ! -e '$d/x.onnx' ] && [ -z \"\$(ls '$d' | grep try)\" ]"

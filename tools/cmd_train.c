@@ -18,6 +18,7 @@ enum {
     OPTIMIZER,
     MOMENTUM,
     SCHEDULE,
+    POLICY,
     WARMUP,
     MINIBATCH,
     WEIGHT_DECAY,
@@ -38,9 +39,10 @@ static const struct argp_option options[] = {
     {"output", 'o', "OUT.onnx", 0, "file to write (required)", 0},
     {"epochs", EPOCHS, "N", 0, "passes over the training set (10)", 0},
     {"lr", LR, "X", 0, "learning rate at the top of the schedule (0.05; 0.001 for adam)", 0},
-    {"optimizer", OPTIMIZER, "sgd|adam", 0, "SGD with momentum, or Adam (sgd)", 0},
-    {"momentum", MOMENTUM, "X", 0, "momentum of sgd (0.9)", 0},
+    {"optimizer", OPTIMIZER, "sgd|momentum|adam", 0, "SGD with --momentum (sgd and momentum are the same here), or Adam (sgd)", 0},
+    {"momentum", MOMENTUM, "X", 0, "momentum of sgd (0.9); 0: plain SGD", 0},
     {"schedule", SCHEDULE, "cosine|step:F,N|fixed", 0, "of the learning rate; step: times F every N epochs (cosine)", 0},
+    {"policy", POLICY, "TEXT", 0, "any policy of `bench lr --list` instead of --schedule and --lr, e.g. 'TRI2 k0=0.01 k1=0.1 l=2ep'", 0},
     {"warmup", WARMUP, "N", 0, "epochs in which the learning rate rises to its top (0)", 0},
     {"minibatch", MINIBATCH, "N", 0, "images a step (128)", 0},
     {"weight-decay", WEIGHT_DECAY, "X", 0, "L2, on convolution and dense weights only (0.0005)", 0},
@@ -66,7 +68,7 @@ typedef struct args {
     const char *model, *out;
     ot_spiking spiking; /* steps 0: the network's */
     ot_reset reset;
-    int coding_given, reset_given, list, lr_given;
+    int coding_given, reset_given, list, lr_given, schedule_given;
     double leak; /* 0: the network's */
 } args;
 
@@ -131,11 +133,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->lr_given = 1;
         return 0;
     case OPTIMIZER:
-        if (strcmp(arg, "sgd") && strcmp(arg, "adam")) argp_error(state, "--optimizer = '%s', want sgd or adam", arg);
-        a->opt.optimizer = strcmp(arg, "sgd") ? OT_OPTIMIZER_ADAM : OT_OPTIMIZER_SGD;
+        if (ot_optimizer_parse(&a->opt.optimizer, &a->opt.momentum, arg) != OT_OK) argp_error(state, "--%s", ot_last_error());
         return 0;
     case MOMENTUM: a->opt.momentum = cli_double(state, "momentum", arg, 0, 0.9999); return 0;
-    case SCHEDULE: parse_schedule(a, arg, state); return 0;
+    case SCHEDULE:
+        parse_schedule(a, arg, state);
+        a->schedule_given = 1;
+        return 0;
+    case POLICY:
+        if (ot_policy_read(&a->opt.policy, arg) != OT_OK) argp_error(state, "--policy: %s", ot_last_error());
+        return 0;
     case WARMUP: a->opt.warmup_epochs = (int)cli_int(state, "warmup", arg, 0, 100000); return 0;
     case MINIBATCH: a->opt.minibatch = (int)cli_int(state, "minibatch", arg, 1, 65536); return 0;
     case WEIGHT_DECAY: a->opt.weight_decay = cli_double(state, "weight-decay", arg, 0, 1); return 0;
@@ -165,6 +172,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (a->list) return 0;
+        if (a->opt.policy.n && (a->lr_given || a->schedule_given)) argp_error(state, "--policy says the rates: want it without --lr and --schedule");
+        if (a->opt.policy.n) a->opt.schedule = OT_SCHEDULE_POLICY;
         if (!a->model) argp_error(state, "a network is wanted: a built-in one (see --list) or an ONNX file");
         if (!a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
         if (!a->out && !a->common.dry_run) argp_error(state, "-o OUT.onnx is wanted: the file to write");

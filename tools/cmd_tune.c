@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLISH_STEPS, POLISH_IMAGES, TRAIN_LIMIT,
+enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLICY, OPTIMIZER, MOMENTUM, POLISH_STEPS, POLISH_IMAGES, TRAIN_LIMIT,
        CASEBOOK, CLUSTERS, TILE, KNOBS_OUT, LADDER };
 
 static const struct argp_option options[] = {
@@ -15,7 +15,10 @@ static const struct argp_option options[] = {
     {"tuner", TUNER, "T[,T...]", 0, "exhaustive, subset, learned, closed-form, closed-form-adam, self-tuning, ...; several with commas (closed-form-adam)", 0},
     {"steps", STEPS, "N", 0, "Adam steps of exhaustive and subset, instead of --epochs", 0},
     {"epochs", EPOCHS, "X", 0, "passes over the images of exhaustive and subset; fractions allowed", 0},
-    {"lr", LR, "X", 0, "Adam's learning rate", 0},
+    {"lr", LR, "X", 0, "learning rate of every step", 0},
+    {"policy", POLICY, "TEXT", 0, "any policy of `bench lr --list` instead of --lr, e.g. 'COS k1=0.02 l=100%'; % is of a tuner's steps", 0},
+    {"optimizer", OPTIMIZER, "adam|sgd|momentum", 0, "what takes the steps (adam); momentum is SGD with --momentum 0.9", 0},
+    {"momentum", MOMENTUM, "X", 0, "of SGD (0)", 0},
     {"minibatch", MINIBATCH, "N", 0, "images an Adam step (128)", 0},
     {"subset-frac", SUBSET_FRAC, "X", 0, "share of the training images that subset uses (0.1)", 0},
     {"images", IMAGES, "N", 0, "closed form: unlabelled images (100)", 0},
@@ -34,7 +37,7 @@ typedef struct args {
     cli_common      common;
     ot_tune_options opt;
     const char     *network, *casebook, *knobs_out;
-    int             chip, train_limit, clusters, tile, n_tuners, asked[OT_TUNERS];
+    int             lr_given, chip, train_limit, clusters, tile, n_tuners, asked[OT_TUNERS];
     ot_tuner        tuners[OT_TUNERS];
     ot_ladder       ladder;                /* bits 0: none */
 } args;
@@ -76,7 +79,17 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case TUNER: parse_tuners(a, arg, state); return 0;
     case STEPS: a->opt.steps = (int)cli_int(state, "steps", arg, 1, 1000000); return 0;
     case EPOCHS: a->opt.epochs = cli_double(state, "epochs", arg, 1e-6, 1000); return 0;
-    case LR: a->opt.lr = cli_double(state, "lr", arg, 1e-9, 1); return 0;
+    case LR:
+        a->opt.lr = cli_double(state, "lr", arg, 1e-9, 1);
+        a->lr_given = 1;
+        return 0;
+    case POLICY:
+        if (ot_policy_read(&a->opt.policy, arg) != OT_OK) argp_error(state, "--policy: %s", ot_last_error());
+        return 0;
+    case OPTIMIZER:
+        if (ot_optimizer_parse(&a->opt.optimizer, &a->opt.momentum, arg) != OT_OK) argp_error(state, "--%s", ot_last_error());
+        return 0;
+    case MOMENTUM: a->opt.momentum = cli_double(state, "momentum", arg, 0, 0.9999); return 0;
     case MINIBATCH: a->opt.minibatch = (int)cli_int(state, "minibatch", arg, 1, 4096); return 0;
     case SUBSET_FRAC: a->opt.subset_frac = cli_double(state, "subset-frac", arg, 1e-9, 1); return 0;
     case IMAGES: a->opt.images = (int)cli_int(state, "images", arg, 2, 4096); return 0;
@@ -94,6 +107,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!a->network) argp_error(state, "a network is wanted: an ONNX file");
+        if (a->opt.policy.n && a->lr_given) argp_error(state, "--policy says the rates: want it without --lr");
         if (!a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
         for (int t = 0; t < OT_TUNERS; t++)
             if (a->asked[t] && ot_tuner_wants_casebook((ot_tuner)t) && !a->casebook)

@@ -29,6 +29,7 @@ static const char *const texts[][2] = {
     {"learn", "measured chips -> a recipe: predictor, screen, rule, casebook"},
     {"screen", "a recipe and measured signatures -> verdicts and knobs"},
     {"report", "a campaign as a page with curves"},
+    {"bench", "lr: verify and recommend learning-rate policies of tuning"},
 };
 
 static void usage(FILE *f)

@@ -1,21 +1,13 @@
-/* plot_device.c - see plot_device.h.  gnuplot reads script and data from a pipe and writes a temporary file, renamed when whole. */
+/* plot_device.c - see plot_device.h. */
 #include "plot_device.h"
-#include "base/fail.h"
-
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "gnuplot.h"
 
 enum { POINTS = 400 };
 
-static void write_script(FILE *f, const ot_device *dev, const char *terminal, const char *path)
+static void write_script(FILE *f, const void *user)
 {
-    fprintf(f, "set terminal %s size 800,560\nset output '", terminal);
-    for (const char *c = path; *c; c++) fputs(*c == '\'' ? "''" : (char[]){*c, 0}, f);
-    fprintf(f, "'\nset logscale y\nset grid\nset key left center\nset format y '%%g'\n"
+    const ot_device *dev = user;
+    fprintf(f, "set logscale y\nset grid\nset key left center\nset format y '%%g'\n"
                "set xlabel 'delta = gamma / gamma0 - 1'\nset ylabel 'conductance [uS]'\n");
     if (dev->valid_min > -dev->domain)
         fprintf(f,
@@ -32,35 +24,4 @@ static void write_script(FILE *f, const ot_device *dev, const char *terminal, co
     }
 }
 
-ot_status plot_device(const ot_device *dev, const char *path)
-{
-    char temporary[4096];
-    struct stat s;
-    const char *dot = strrchr(path, '.');
-    const char *terminal = dot && !strcmp(dot, ".svg") ? "svg" : dot && !strcmp(dot, ".png") ? "pngcairo" : NULL;
-    if (!terminal) OT_FAIL(OT_E_USAGE, "--plot '%s', want a name that ends in .svg or .png", path);
-    if (snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid()) >= (int)sizeof temporary)
-        OT_FAIL(OT_E_USAGE, "--plot has %zu bytes, want a shorter name", strlen(path));
-    void (*was)(int) = signal(SIGPIPE, SIG_IGN); /* a gnuplot that is not there must not end us */
-    FILE *f = popen("gnuplot >/dev/null 2>&1", "w");
-    if (!f) {
-        signal(SIGPIPE, was);
-        OT_FAIL(OT_E_TOOL, "gnuplot cannot be started (%s), want it for --plot: apt-get install gnuplot-nox", strerror(errno));
-    }
-    write_script(f, dev, terminal, temporary);
-    int rc = pclose(f);
-    signal(SIGPIPE, was);
-    if (rc != 0 || stat(temporary, &s) || s.st_size == 0) {
-        unlink(temporary);
-        OT_FAIL(
-            OT_E_TOOL,
-            "%s: gnuplot did not draw it (status %d), want gnuplot (apt-get install gnuplot-nox) and a folder that can be written",
-            path, rc);
-    }
-    if (rename(temporary, path)) {
-        ot_status st = ot__fail(OT_E_WRITE, __FILE__, __LINE__, "%s: %s", path, strerror(errno));
-        unlink(temporary);
-        return st;
-    }
-    return OT_OK;
-}
+ot_status plot_device(const ot_device *dev, const char *path) { return gnuplot_draw(path, "800,560", write_script, dev); }

@@ -128,6 +128,8 @@ typedef struct ot_many_loss {
     int             frames;             /* logits are so many an image and n counts them, an image's loss is their mean; right and bits NULL.  0: one */
 } ot_many_loss;
 typedef struct ot_many_adam ot_many_adam;     /* one population's optimiser state, in the backend's memory */
+/* How knobs are stepped: rate (steps) is that of every step, on the host (NULL: lr); sgd 1: SGD with momentum instead of Adam. */
+typedef struct ot_many_rule { double lr; const double *rate; int64_t steps; int sgd; double momentum; } ot_many_rule;
 typedef struct ot_many_adam_result { int steps, projected, nan_restores, bad_in_row; double best_loss, last_loss; } ot_many_adam_result;
 
 struct ot_cell_map;
@@ -161,7 +163,7 @@ typedef struct ot_many_i {
     /* Knobs (chip, 2 L) in gains-then-offsets order; `minibatch` images a step.  adam_mem: where forward and backward find things. */
     ot_status (*adam_open)(void *ctx, ot_many_adam **out, int chips, int relus);
     void (*adam_close)(void *ctx, ot_many_adam *a);
-    ot_status (*adam_start)(void *ctx, ot_many_adam *a, int chips, const float *knobs, double lr, int64_t minibatch);
+    ot_status (*adam_start)(void *ctx, ot_many_adam *a, int chips, const float *knobs, const ot_many_rule *rule, int64_t minibatch);
     void (*adam_mem)(ot_many_adam *a, const float **knobs, double **grad, double **loss, uint32_t **step);
     ot_status (*adam_step)(void *ctx, ot_many_adam *a, int chips);
     ot_status (*adam_result)(void *ctx, ot_many_adam *a, int chips, float *knobs, ot_many_adam_result *result);

@@ -7,7 +7,7 @@
 
 struct ot_many_adam {
     otk_adam a;
-    void    *block;
+    void    *block, *rate;                 /* rate: (steps), NULL for a fixed one */
     float   *start;                        /* (chips, 2 L) knobs on their way */
     size_t   bytes;
 };
@@ -130,6 +130,7 @@ static void adam_close(void *ctx, ot_many_adam *a)
 {
     (void)ctx;
     if (!a) return;
+    (void)cudaFree(a->rate);
     (void)cudaFree(a->block);
     ot_free(a);
 }
@@ -155,11 +156,18 @@ static ot_status adam_open(void *ctx, ot_many_adam **out, int chips, int relus)
     return OT_OK;
 }
 
-static ot_status adam_start(void *ctx, ot_many_adam *a, int chips, const float *knobs, double lr, int64_t minibatch)
+static ot_status adam_start(void *ctx, ot_many_adam *a, int chips, const float *knobs, const ot_many_rule *rule, int64_t minibatch)
 {
     ot__cuda *c = ctx;
     OT_TRY(write_to(c, a->start, knobs, (size_t)chips * 2 * (size_t)a->a.L * sizeof *knobs));
-    a->a.lr = lr;
+    if (rule->rate) {
+        OT_TRY(ot__backend_cuda.alloc(ctx, &a->rate, (size_t)rule->steps * sizeof *rule->rate));
+        OT_TRY(write_to(c, a->rate, rule->rate, (size_t)rule->steps * sizeof *rule->rate));
+    }
+    a->a.lr = rule->lr;
+    a->a.rate = a->rate;
+    a->a.sgd = rule->sgd;
+    a->a.momentum = rule->momentum;
     a->a.images = (double)minibatch;
     a->a.grad_factor = 1.0 / ((double)minibatch * (c->type == OTK_F16 ? 16.0 : 1.0));
     OT_CUDA(otk_adam_start(&a->a, chips, a->start, c->stream));

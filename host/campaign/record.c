@@ -68,7 +68,6 @@ static ot_status compare_spec(campaign *c)
         if (k->role == SPEC_PLACE) continue;
         OT_TRY(stored(&was, c->store, k->name));
         ot__spec_value(value, c->spec, k);
-        if (!was && !strcmp(k->name, "tune.gtm_cells")) continue;                           /* before there was self-tuning */
         if (!was && ot__spec_later(k, value)) continue;                                    /* stored before there was such a key */
         if (k->role == SPEC_CHOICE) {
             int64_t evaluated = 0;                                                          /* another one as long as nothing stands on the old one */

@@ -49,7 +49,10 @@
     X(images, "tune.images", SPEC_FIXED, SPEC_INT, AT(tune.images), 2, 4096)           \
     X(polish_steps, "tune.polish_steps", SPEC_FIXED, SPEC_INT, AT(tune.polish_steps), 1, 1000000) \
     X(polish_images, "tune.polish_images", SPEC_FIXED, SPEC_INT, AT(tune.polish_images), 1, INT32_MAX) \
-    X(gtm_cells, "tune.gtm_cells", SPEC_FIXED, SPEC_INT, AT(tune.gtm_cells), 1, 100000000)
+    X(gtm_cells, "tune.gtm_cells", SPEC_FIXED, SPEC_INT, AT(tune.gtm_cells), 1, 100000000) \
+    X(policy, "tune.policy", SPEC_FIXED, SPEC_POLICY, AT(tune.policy), 0, 0)           \
+    X(optimizer, "tune.optimizer", SPEC_FIXED, SPEC_OPTIMIZER, AT(tune.optimizer), 0, 0) \
+    X(momentum, "tune.momentum", SPEC_FIXED, SPEC_REAL, AT(tune.momentum), 0, 0.9999)
 
 #define ROW(id, key, role, ...) {key, role, __VA_ARGS__},
 static const spec_key keys[] = {KEYS(ROW){"tuners", SPEC_GROWS, SPEC_TUNERS, AT(tuners), 0, OT_TUNERS}, TUNE_KEYS(ROW)};
@@ -69,9 +72,11 @@ void ot_campaign_spec_defaults(ot_campaign_spec *spec)
 
 int ot__spec_later(const spec_key *k, const char *value)
 {
-    static const char *const later[][2] = {{"stuck_lrs", "0"}, {"stuck_hrs", "0"}, {"signature", "full"}, {"ladder_bits", "5"}, {"ladder_low", "0.5"}, {"ladder_high", "1.5"}};
+    static const struct { const char *key, *value; } later[] = {
+        {"stuck_lrs", "0"}, {"stuck_hrs", "0"}, {"signature", "full"}, {"ladder_bits", "5"}, {"ladder_low", "0.5"}, {"ladder_high", "1.5"},
+        {"tune.gtm_cells", "1000"}, {"tune.policy", "none"}, {"tune.optimizer", "adam"}, {"tune.momentum", "0"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (!strcmp(k->name, later[i][0]) && !strcmp(value, later[i][1])) return 1 + (i > 1);
+        if (!strcmp(k->name, later[i].key) && !strcmp(value, later[i].value)) return 1 + (i > 1);
     return 0;
 }
 
@@ -140,6 +145,11 @@ ot_status ot_campaign_spec_set(ot_campaign_spec *spec, const char *key, const ch
         const spec_key *k = &keys[i];
         if (strcmp(k->name, key)) continue;
         if (k->type == SPEC_TUNERS) return take_tuners(spec, value);
+        if (k->type == SPEC_POLICY || k->type == SPEC_OPTIMIZER) {
+            ot_status st = k->type == SPEC_POLICY ? ot_policy_read(&spec->tune.policy, value)
+                                                  : ot_optimizer_parse(&spec->tune.optimizer, &spec->tune.momentum, value);
+            return st == OT_OK ? st : ot__fail_prefix(st, "%s: ", key);
+        }
         if (k->type != SPEC_TEXT) return take_number(spec, k, value);
         int control = 0;
         for (const char *c = value; *c; c++) control |= (unsigned char)*c < ' ' || *c == 127;
@@ -166,6 +176,8 @@ ot_status ot_campaign_spec_check(const ot_campaign_spec *spec)
     OT_TRY(ot_variation_check(&spec->variation));
     return ot_tune_check(&spec->tune);
 }
+
+_Static_assert((int)OT_POLICY_TEXT <= (int)SPEC_VALUE, "a policy is a value");
 
 /* What libcyaml fills: a text for each key given. */
 #define FIELD(id, ...) char *id;
@@ -222,6 +234,8 @@ void ot__spec_value(char out[SPEC_VALUE], const ot_campaign_spec *spec, const sp
     switch (k->type) {
     case SPEC_TEXT: snprintf(out, SPEC_VALUE, "%s", (const char *)place); return;
     case SPEC_INT: snprintf(out, SPEC_VALUE, "%d", *(const int *)place); return;
+    case SPEC_POLICY: ot_policy_write(out, place); return;
+    case SPEC_OPTIMIZER: snprintf(out, SPEC_VALUE, "%s", ot_optimizer_name(spec->tune.optimizer, spec->tune.momentum)); return;
     case SPEC_SEED: snprintf(out, SPEC_VALUE, "%llu", (unsigned long long)*(const uint64_t *)place); return;
     case SPEC_REAL:
         for (int digits = 6; digits <= 17; digits++) {          /* the shortest text that reads back to the same double */
@@ -264,7 +278,7 @@ ot_status ot_campaign_spec_text(char **out, const ot_campaign_spec *spec)
         if (dot && !below++) p += sprintf(p, "tune:\n");
         if (k->type == SPEC_TEXT && !value[0]) continue;
         p += sprintf(p, "%s%s: ", dot ? "  " : "", dot ? dot + 1 : k->name);
-        p = k->type == SPEC_TEXT ? quoted(p, value) : p + sprintf(p, k->type == SPEC_TUNERS ? "[%s]\n" : "%s\n", value);
+        p = k->type == SPEC_TEXT || k->type == SPEC_POLICY ? quoted(p, value) : p + sprintf(p, k->type == SPEC_TUNERS ? "[%s]\n" : "%s\n", value);
     }
     *out = text;
     return OT_OK;

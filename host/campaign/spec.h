@@ -10,7 +10,7 @@ typedef enum spec_role {
     SPEC_PLACE,        /* where something lies or is called: what it holds is compared, not its name */
     SPEC_CHOICE,       /* may change until an evaluation chip is measured */
 } spec_role;
-typedef enum spec_type { SPEC_TEXT, SPEC_INT, SPEC_REAL, SPEC_SEED, SPEC_TUNERS } spec_type;
+typedef enum spec_type { SPEC_TEXT, SPEC_INT, SPEC_REAL, SPEC_SEED, SPEC_TUNERS, SPEC_POLICY, SPEC_OPTIMIZER } spec_type;
 typedef struct spec_key {
     const char *name;
     spec_role   role;

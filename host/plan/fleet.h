@@ -55,7 +55,8 @@ ot_status ot__fleet_many_moments(ot_fleet *f, const ot_data *data, const uint32_
 /* Spiking: layer by layer the knobs between low and high that bring each chip's mean firing rate on `images` <= tile images to rate (L), by
  * halving, all chips at once: into f->knobs.  `rising`: a rate rises with its knob. */
 ot_status ot__fleet_many_match_rates(ot_fleet *f, const ot_data *data, const uint32_t *index, int images, const double *rate, double low, double high, int rising);
-/* Adam: `steps` minibatches of `batch` rows, rows (steps, batch); knobs in and out through f->knobs. */
-ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *rows, int64_t batch, int64_t steps, double lr, ot_many_adam_result *result);
+/* Adam or SGD: `steps` minibatches of `batch` rows, rows (steps, batch); knobs in and out through f->knobs. */
+ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *rows, int64_t batch, int64_t steps, const ot_many_rule *rule,
+                              ot_many_adam_result *result);
 
 #endif

@@ -524,7 +524,7 @@ static ot_status all_steps(ot_fleet *f, const adam *a, int64_t steps)
     return st;
 }
 
-ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *rows, int64_t batch, int64_t steps, double lr, ot_many_adam_result *result)
+ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *rows, int64_t batch, int64_t steps, const ot_many_rule *rule, ot_many_adam_result *result)
 {
     adam      a = {.batch = batch};
     ot_status st = OT_OK;
@@ -534,7 +534,7 @@ ot_status ot__fleet_many_adam(ot_fleet *f, const ot_data *data, const uint32_t *
     OT_TRY(rows_of(f, rows, batch * steps));
     OT_TRY_TO(done, st, f->many->adam_open(CTX, &a.state, f->n, f->plan->relus));
     f->many->adam_mem(a.state, &a.knobs, &a.grad, &a.loss, &a.step);
-    OT_TRY_TO(done, st, f->many->adam_start(CTX, a.state, f->n, f->knobs, lr, batch));
+    OT_TRY_TO(done, st, f->many->adam_start(CTX, a.state, f->n, f->knobs, rule, batch));
     OT_TRY_TO(done, st, all_steps(f, &a, steps));
     OT_TRY_TO(done, st, f->many->adam_result(CTX, a.state, f->n, f->knobs, result));
     st = ot__fleet_many_knobs(f);

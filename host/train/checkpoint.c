@@ -50,13 +50,20 @@ static void identity(char text[IDENTITY_MAX], const ot__trainer *t)
                  "shards: %d\nwarm-up epochs: %d\ncrop: %d\nflip: %d\nlabel smoothing: %s\nseed: %" PRIu64 "\n",
                  ot_network_name(t->net), t->n_parameters, t->start_hash, t->train->name, t->train->n, t->data_hash,
                  ot_backend_name(be), ot_backend_detail(be), o->optimizer == OT_OPTIMIZER_SGD ? "sgd" : "adam",
-                 o->schedule == OT_SCHEDULE_COSINE ? "cosine"
-                 : o->schedule == OT_SCHEDULE_STEP ? "step"
-                                                   : "fixed",
+                 o->schedule == OT_SCHEDULE_COSINE  ? "cosine"
+                 : o->schedule == OT_SCHEDULE_STEP  ? "step"
+                 : o->schedule == OT_SCHEDULE_FIXED ? "fixed"
+                                                    : "policy",
                  number(a, o->lr), number(b, o->momentum), number(c, o->weight_decay), o->minibatch, t->n_shards, o->warmup_epochs,
                  o->crop_pad, o->flip, number(d, o->label_smoothing), o->seed);
+    if (o->schedule == OT_SCHEDULE_POLICY) {
+        char policy[OT_POLICY_TEXT];
+        ot_policy_write(policy, &o->policy);
+        n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "policy: %s\n", policy);
+    }
     /* more epochs than before are welcome where the schedule does not depend on their number */
-    if (o->schedule == OT_SCHEDULE_COSINE) n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "epochs: %d\n", o->epochs);
+    if (o->schedule == OT_SCHEDULE_COSINE || (o->schedule == OT_SCHEDULE_POLICY && ot_policy_scales(&o->policy)))
+        n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "epochs: %d\n", o->epochs);
     if (o->schedule == OT_SCHEDULE_STEP)
         n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "step: %s every %d epochs\n", number(a, o->step_gamma), o->step_epochs);
     if (ot_network_spikes(t->net))

@@ -2,8 +2,6 @@
 #include "base/fail.h"
 #include "train/robust.h"
 
-#include <math.h>
-
 ot_train_options ot_train_defaults(void)
 {
     return (ot_train_options){.optimizer = OT_OPTIMIZER_SGD,
@@ -24,8 +22,12 @@ ot_status ot_train_check(const ot_train_options *o)
 {
     if (o->optimizer != OT_OPTIMIZER_SGD && o->optimizer != OT_OPTIMIZER_ADAM)
         OT_FAIL(OT_E_RANGE, "optimizer = %d, want %d (SGD) or %d (Adam)", (int)o->optimizer, OT_OPTIMIZER_SGD, OT_OPTIMIZER_ADAM);
-    if (o->schedule != OT_SCHEDULE_COSINE && o->schedule != OT_SCHEDULE_STEP && o->schedule != OT_SCHEDULE_FIXED)
-        OT_FAIL(OT_E_RANGE, "schedule = %d, want 0 (cosine), 1 (step) or 2 (fixed)", (int)o->schedule);
+    if ((int)o->schedule < 0 || o->schedule > OT_SCHEDULE_POLICY)
+        OT_FAIL(OT_E_RANGE, "schedule = %d, want 0 (cosine), 1 (step), 2 (fixed) or 3 (policy)", (int)o->schedule);
+    if (o->schedule == OT_SCHEDULE_POLICY) {
+        OT_TRY(ot_policy_check(&o->policy));
+        if (!o->policy.n) OT_FAIL(OT_E_RANGE, "schedule = 3 (policy), but the policy is none, want one such as COS k1=0.05 l=100%%");
+    }
     if (!(o->lr > 0 && o->lr <= 100)) OT_FAIL(OT_E_RANGE, "lr = %g, want above 0, at most 100", o->lr);
     if (!(o->momentum >= 0 && o->momentum < 1)) OT_FAIL(OT_E_RANGE, "momentum = %g, want 0 or more, below 1", o->momentum);
     if (!(o->weight_decay >= 0 && o->weight_decay <= 1)) OT_FAIL(OT_E_RANGE, "weight_decay = %g, want 0..1", o->weight_decay);
@@ -50,14 +52,27 @@ ot_status ot_train_check(const ot_train_options *o)
     return OT_OK;
 }
 
+/* The schedule as a policy, for `run` minibatches after the warm-up.  None where its lengths do not go with the run. */
+static ot_policy policy_of(const ot_train_options *o, double run, int steps)
+{
+    ot_policy p = {.n = 1};
+    switch (o->schedule) {
+    case OT_SCHEDULE_COSINE: p.part[0] = (ot_policy_part){.kind = OT_POLICY_COS, .k1 = o->lr, .l.n = run}; break;
+    case OT_SCHEDULE_STEP:
+        p.part[0] = (ot_policy_part){.kind = OT_POLICY_STEP, .k0 = o->lr, .gamma = o->step_gamma, .l.n = (double)o->step_epochs * steps};
+        break;
+    case OT_SCHEDULE_FIXED: p.part[0] = (ot_policy_part){.kind = OT_POLICY_FIX, .k0 = o->lr}; break;
+    case OT_SCHEDULE_POLICY:
+        if (ot_policy_for(&p, &o->policy, run, steps) != OT_OK) p.n = 0;
+        break;
+    }
+    return p;
+}
+
 double ot_train_lr(const ot_train_options *o, int epoch, int step, int steps)
 {
     double done = (double)epoch * steps + step, warm = (double)o->warmup_epochs * steps;
-    if (done < warm) return o->lr * (done + 1) / warm;
-    switch (o->schedule) {
-    case OT_SCHEDULE_COSINE: return 0.5 * o->lr * (1 + cos(M_PI * (done - warm) / ((double)o->epochs * steps - warm)));
-    case OT_SCHEDULE_STEP: return o->lr * pow(o->step_gamma, epoch / o->step_epochs);
-    case OT_SCHEDULE_FIXED: break;
-    }
-    return o->lr;
+    ot_policy p = policy_of(o, (double)o->epochs * steps - warm, steps);
+    if (done < warm) return (o->schedule == OT_SCHEDULE_POLICY ? ot_policy_lr(&p, 0) : o->lr) * (done + 1) / warm;
+    return ot_policy_lr(&p, o->schedule == OT_SCHEDULE_STEP ? done : done - warm); /* steps are of whole epochs from the first */
 }

@@ -56,6 +56,11 @@ static ot_status check(const ot_network *net, const ot_data *train, const ot_dat
     OT_TRY(ot__robust_check(opt, net));
     if (train->n < opt->minibatch)
         OT_FAIL(OT_E_RANGE, "minibatch = %d, but %s has %d training images", opt->minibatch, train->name, train->n);
+    if (opt->schedule == OT_SCHEDULE_POLICY) {
+        int steps = train->n / opt->minibatch;
+        ot_policy p;
+        OT_TRY(ot_policy_for(&p, &opt->policy, (double)(opt->epochs - opt->warmup_epochs) * steps, steps));
+    }
     return OT_OK;
 }
 

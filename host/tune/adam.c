@@ -1,5 +1,5 @@
 /* adam.c - paper 000's Algorithm 1: all weights frozen, Adam on one gain and one offset a T-ReLU, by backward passes over training
- * images.
+ * images.  Any learning-rate policy, and SGD with or without momentum, take the place of Adam at a fixed rate.
  *
  * Knobs and moments are doubles; the plan gets them rounded to float.  After each step a gain is held at 1/64 or above, where backward
  * still divides safely.  The order of images depends on the seed and the epoch alone, so chips tuned in one campaign see the same
@@ -18,7 +18,10 @@ enum { GIVE_UP = 4 };
 
 struct ot__adam {
     int           relus, bad_in_row;
-    double        lr, best_loss;
+    double        lr, best_loss, momentum;
+    ot_policy     policy;               /* none: lr */
+    ot_optimizer  optimizer;
+    int64_t       done;                 /* steps, lost ones too */
     ot_adam_power power;
     double       *knob, *best, *grad;   /* (2L) each: gains, then offsets */
     ot_adam      *state;                /* (2L) */
@@ -41,7 +44,7 @@ ot_status ot__adam_open(ot__adam **out, int relus, double lr, const float *gain,
     size_t    n = 2 * (size_t)relus;
     ot__adam *a = ot_alloc(1, sizeof *a);
     if (!a) OT_NOMEM("Adam", sizeof *a);
-    *a = (ot__adam){.relus = relus, .lr = lr, .best_loss = INFINITY, .power = {1, 1}};
+    *a = (ot__adam){.relus = relus, .lr = lr, .best_loss = INFINITY, .optimizer = OT_OPTIMIZER_ADAM, .power = {1, 1}};
     a->knob = ot_alloc(n, sizeof *a->knob);
     a->best = ot_alloc(n, sizeof *a->best);
     a->grad = ot_alloc(n, sizeof *a->grad);
@@ -68,6 +71,18 @@ void ot__adam_knobs(const ot__adam *a, float *gain, float *offset)
     }
 }
 
+void ot__adam_rates(ot__adam *a, const ot_policy *policy, ot_optimizer optimizer, double momentum)
+{
+    a->policy = *policy;
+    a->optimizer = optimizer;
+    a->momentum = momentum;
+}
+
+static double update(const ot__adam *a, double knob, double grad, double lr, ot_adam *state)
+{
+    return a->optimizer == OT_OPTIMIZER_ADAM ? ot_adam_step(knob, grad, lr, state, a->power) : ot_sgd_step(knob, grad, lr, a->momentum, state);
+}
+
 int ot__adam_gave_up(const ot__adam *a) { return a->bad_in_row >= GIVE_UP; }
 
 ot_status ot__adam_step(ot__adam *a, ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, double *loss,
@@ -80,6 +95,8 @@ ot_status ot__adam_step(ot__adam *a, ot_plan *plan, const ot_data *data, const u
     cost->images_forward += n;
     cost->images_backward += n;
     cost->steps++;
+    const double lr = a->policy.n ? ot_policy_lr(&a->policy, (double)a->done) : a->lr;
+    a->done++;
     int finite = isfinite(*loss) != 0;
     for (size_t k = 0; k < 2 * L; k++) finite = finite && isfinite(a->grad[k]);
     if (!finite) {
@@ -96,7 +113,7 @@ ot_status ot__adam_step(ot__adam *a, ot_plan *plan, const ot_data *data, const u
         memcpy(a->best, a->knob, bytes);
     }
     ot_adam_advance(&a->power);
-    for (size_t k = 0; k < 2 * L; k++) a->knob[k] = ot_adam_step(a->knob[k], a->grad[k], a->lr, &a->state[k], a->power);
+    for (size_t k = 0; k < 2 * L; k++) a->knob[k] = update(a, a->knob[k], a->grad[k], lr, &a->state[k]);
     for (size_t k = 0; k < L; k++) a->knob[k] = ot_adam_project_gain(a->knob[k], &cost->projected);
     return OT_OK;
 }
@@ -124,6 +141,11 @@ void ot__images_next(ot__images *s, uint32_t *rows, int64_t n)
     }
 }
 
+ot_status ot__tune_policy(ot_policy *out, const ot_tune_options *opt, int64_t steps, int64_t batch, int64_t n)
+{
+    return ot_policy_for(out, &opt->policy, (double)steps, (double)n / (double)(batch > 0 ? batch : 1));
+}
+
 ot_status ot_tune_adam(ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n_index, const ot_tune_options *opt,
                        int64_t steps, float *gain, float *offset, ot_tune_cost *cost)
 {
@@ -131,12 +153,15 @@ ot_status ot_tune_adam(ot_plan *plan, const ot_data *data, const uint32_t *index
     ot__adam  *adam = NULL;
     ot__images images = {0};
     ot_status  st = OT_OK;
+    ot_policy  policy;
     OT_TRY(ot_tune_check(opt));
-    OT_TRY(ot__images_open(&images, index, n_index, opt->seed));
     int64_t   batch = opt->minibatch < n_index ? opt->minibatch : n_index;
+    OT_TRY(ot__tune_policy(&policy, opt, steps, batch, n_index));
+    OT_TRY(ot__images_open(&images, index, n_index, opt->seed));
     uint32_t *rows = ot_alloc((size_t)batch, sizeof *rows);
     if (!rows) OT_FAIL_TO(done, st, OT_E_NOMEM, "Adam: no memory for minibatches of %lld images", (long long)batch);
     OT_TRY_TO(done, st, ot__adam_open(&adam, ot_plan_knobs(plan), opt->lr, gain, offset));
+    ot__adam_rates(adam, &policy, opt->optimizer, opt->momentum);
     for (int64_t i = 0; i < steps && !ot__adam_gave_up(adam); i++) {
         ot__images_next(&images, rows, batch);
         OT_TRY_TO(done, st, ot__adam_step(adam, plan, data, rows, batch, &loss, cost));

@@ -1,4 +1,4 @@
-/* adam.h - Adam on the knobs of one chip, a minibatch at a time. */
+/* adam.h - Adam, or SGD, on the knobs of one chip, a minibatch at a time. */
 #ifndef OT_TUNE_ADAM_H
 #define OT_TUNE_ADAM_H
 
@@ -9,6 +9,10 @@ typedef struct ot__adam ot__adam;
 /* From gain, offset (L each; copied). */
 ot_status ot__adam_open(ot__adam **out, int relus, double lr, const float *gain, const float *offset);
 void      ot__adam_close(ot__adam *a);
+/* Another optimiser and other rates than lr (policy none: lr), before the first step.  The lengths of `policy` are in iterations. */
+void      ot__adam_rates(ot__adam *a, const ot_policy *policy, ot_optimizer optimizer, double momentum);
+/* What a run of `steps` minibatches of `batch` out of `n` images makes of the options' policy. */
+ot_status ot__tune_policy(ot_policy *out, const ot_tune_options *opt, int64_t steps, int64_t batch, int64_t n);
 /* One step: loss (mean cross-entropy) and gradients of these images at the knobs as they stand, then the update.  A loss or gradient
  * that is not finite restores the best knobs instead.  Images, steps, projections and restores are added to *cost. */
 ot_status ot__adam_step(ot__adam *a, ot_plan *plan, const ot_data *data, const uint32_t *index, int64_t n, double *loss,

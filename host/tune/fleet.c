@@ -48,14 +48,30 @@ static void add_cost(ot_tune_cost *cost, const ot_many_adam_result *r, int64_t b
     cost->nan_restores += r->nan_restores;
 }
 
+/* How the options step knobs; *rates, the caller's to free, is what it points to. */
+static ot_status rule_make(ot_many_rule *rule, double **rates, const ot_tuning *t, int list, int64_t steps, int64_t batch)
+{
+    const ot_tune_options *o = &t->opt;
+    ot_policy              policy;
+    *rule = (ot_many_rule){.lr = o->lr, .steps = steps, .sgd = o->optimizer == OT_OPTIMIZER_SGD, .momentum = o->momentum};
+    if (!o->policy.n) return OT_OK;
+    OT_TRY(ot__tune_policy(&policy, o, steps, batch, t->n[list]));
+    *rates = ot_alloc((size_t)steps, sizeof **rates);
+    if (!*rates) OT_NOMEM("learning rates", (size_t)steps * sizeof **rates);
+    for (int64_t i = 0; i < steps; i++) (*rates)[i] = ot_policy_lr(&policy, (double)i);
+    rule->rate = *rates;
+    return OT_OK;
+}
+
 /* A chip that half precision was too narrow for, from its first knobs again in float. */
-static ot_status again(ot_fleet *f, size_t k, const ot_tuning *t, const uint32_t *rows, int64_t batch, int64_t steps, float *gain, float *offset, ot_many_adam_result *r)
+static ot_status again(ot_fleet *f, size_t k, const ot_tuning *t, const uint32_t *rows, int64_t batch, const ot_many_rule *rule, float *gain, float *offset,
+                       ot_many_adam_result *r)
 {
     const size_t L = (size_t)f->plan->relus;
     ot_fleet    *exact;
     OT_TRY(ot__fleet_exact(&exact, f, (int)k));
     knobs_of(exact, gain, offset, k);
-    OT_TRY(ot__fleet_many_adam(exact, t->train, rows, batch, steps, t->opt.lr, r));
+    OT_TRY(ot__fleet_many_adam(exact, t->train, rows, batch, rule->steps, rule, r));
     memcpy(f->knobs + k * 2 * L, exact->knobs, 2 * L * sizeof *gain);
     return ot__fleet_many_knobs(f);
 }
@@ -63,19 +79,23 @@ static ot_status again(ot_fleet *f, size_t k, const ot_tuning *t, const uint32_t
 static ot_status adam_many(const ot_tuning *t, int list, int64_t steps, ot_fleet *f, float *gain, float *offset, ot_tune_cost *cost)
 {
     uint32_t            *rows = NULL;
+    double              *rates = NULL;
+    ot_many_rule         rule;
     int64_t              batch = 0;
     ot_status            st = OT_OK;
     ot_many_adam_result *result = ot_alloc((size_t)f->n, sizeof *result);
     if (!result) OT_NOMEM("Adam", (size_t)f->n * sizeof *result);
     OT_TRY_TO(done, st, rows_make(&rows, t, list, steps, &batch));
+    OT_TRY_TO(done, st, rule_make(&rule, &rates, t, list, steps, batch));
     OT_TRY_TO(done, st, ot_fleet_set_knobs(f, gain, offset));
-    OT_TRY_TO(done, st, ot__fleet_many_adam(f, t->train, rows, batch, steps, t->opt.lr, result));
+    OT_TRY_TO(done, st, ot__fleet_many_adam(f, t->train, rows, batch, steps, &rule, result));
     for (size_t k = 0; k < (size_t)f->n; k++) {
-        if (f->narrow && result[k].nan_restores > 0) OT_TRY_TO(done, st, again(f, k, t, rows, batch, steps, gain, offset, &result[k]));
+        if (f->narrow && result[k].nan_restores > 0) OT_TRY_TO(done, st, again(f, k, t, rows, batch, &rule, gain, offset, &result[k]));
         add_cost(&cost[k], &result[k], batch);
     }
     knobs_out(f, gain, offset);
 done:
+    ot_free(rates);
     ot_free(rows);
     ot_free(result);
     return st;

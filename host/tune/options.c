@@ -35,7 +35,7 @@ ot_tune_options ot_tune_defaults(void)
 {
     return (ot_tune_options){
         .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_steps = 20, .polish_images = 1000, .gtm_cells = 1000,
-        .seed = 1,
+        .seed = 1, .optimizer = OT_OPTIMIZER_ADAM,
     };
 }
 
@@ -52,6 +52,10 @@ ot_status ot_tune_check(const ot_tune_options *o)
         OT_FAIL(OT_E_RANGE, "polish_steps = %d, want 1..1000000", o->polish_steps);
     if (!(o->polish_images >= 1)) OT_FAIL(OT_E_RANGE, "polish_images = %d, want 1 or more", o->polish_images);
     if (!(o->gtm_cells >= 1 && o->gtm_cells <= 100000000)) OT_FAIL(OT_E_RANGE, "gtm_cells = %d, want 1..100000000 (self-tuning)", o->gtm_cells);
+    if (o->optimizer != OT_OPTIMIZER_SGD && o->optimizer != OT_OPTIMIZER_ADAM)
+        OT_FAIL(OT_E_RANGE, "optimizer = %d, want %d (SGD) or %d (Adam)", (int)o->optimizer, OT_OPTIMIZER_SGD, OT_OPTIMIZER_ADAM);
+    if (!(o->momentum >= 0 && o->momentum < 1)) OT_FAIL(OT_E_RANGE, "momentum = %g, want 0 or more, below 1", o->momentum);
+    OT_TRY(ot_policy_check(&o->policy));
     return OT_OK;
 }
 

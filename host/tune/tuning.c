@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "test/shuffle.h"
+#include "tune/adam.h"
 
 #include <string.h>
 
@@ -32,6 +33,18 @@ static ot_status draw_images(ot_tuning *t, int list, int64_t n, uint32_t which)
     return OT_OK;
 }
 
+/* The policy goes with the steps of every tuner: said now, not at the first chip. */
+static ot_status check_policy(const ot_tuning *t)
+{
+    static const int lists[] = {ALL, SUBSET, POLISH};
+    for (int i = 0; i < 3; i++) {
+        int64_t   n = t->n[lists[i]], batch = t->opt.minibatch < n ? t->opt.minibatch : n;
+        ot_policy p;
+        OT_TRY(ot__tune_policy(&p, &t->opt, lists[i] == POLISH ? t->opt.polish_steps : ot_tune_steps(&t->opt, n), batch, n));
+    }
+    return OT_OK;
+}
+
 ot_status ot_tuning_open(ot_tuning **out, ot_plan *plan, const ot_data *train, const ot_tune_options *opt)
 {
     const ot_network *net = ot_plan_network(plan);
@@ -49,6 +62,7 @@ ot_status ot_tuning_open(ot_tuning **out, ot_plan *plan, const ot_data *train, c
     OT_TRY_TO(done, st, draw_images(t, SUBSET, subset > 1 ? subset : 1, OT__SHUFFLE_SUBSET));
     OT_TRY_TO(done, st, draw_images(t, MATCH, opt->images, OT__SHUFFLE_CLOSED_FORM));
     OT_TRY_TO(done, st, draw_images(t, POLISH, opt->polish_images, OT__SHUFFLE_POLISH));
+    OT_TRY_TO(done, st, check_policy(t));
     t->mean = ot_alloc((size_t)relus, sizeof *t->mean);
     t->sd = ot_alloc((size_t)relus, sizeof *t->sd);
     if (!t->mean || !t->sd) OT_FAIL_TO(done, st, OT_E_NOMEM, "no memory for the targets of %d layers", relus);

@@ -1,4 +1,4 @@
-/* train.h - weight training on the CPU: SGD with momentum, Adam; cosine and step schedules; crop and flip; checkpoints.
+/* train.h - weight training on the CPU: SGD with momentum, Adam; any learning-rate policy; crop and flip; checkpoints.
  *
  *     ot_network *net;
  *     ot_data *train;
@@ -19,6 +19,7 @@
 
 #include "ohmtrim/plan.h"
 #include "ohmtrim/quantise.h"
+#include "ohmtrim/policy.h"
 
 #include <signal.h>
 
@@ -33,8 +34,7 @@ ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w
 const char *ot_model_name(int i); /* NULL past the last */
 const char *ot_model_text(int i); /* one line about it */
 
-typedef enum ot_optimizer { OT_OPTIMIZER_SGD, OT_OPTIMIZER_ADAM } ot_optimizer;
-typedef enum ot_schedule { OT_SCHEDULE_COSINE, OT_SCHEDULE_STEP, OT_SCHEDULE_FIXED } ot_schedule;
+typedef enum ot_schedule { OT_SCHEDULE_COSINE, OT_SCHEDULE_STEP, OT_SCHEDULE_FIXED, OT_SCHEDULE_POLICY } ot_schedule;
 
 /* How the step of a layer's quantised activations is found. */
 typedef enum ot_range {
@@ -66,7 +66,8 @@ typedef struct ot_robust_options {
 typedef struct ot_train_options {
     ot_optimizer optimizer;
     ot_schedule schedule;
-    double lr;           /* at the top of the schedule */
+    double lr;           /* at the top of the schedule; not used by POLICY */
+    ot_policy policy;    /* POLICY: any of policy.h; its run is what comes after the warm-up */
     double momentum;     /* SGD's (Adam's betas are 0.9 and 0.999, its epsilon 1e-8) */
     double weight_decay; /* L2 as PyTorch's SGD and Adam have it, on crossbar weights only: not on biases, gamma, beta */
     int epochs, minibatch, warmup_epochs;
@@ -87,8 +88,9 @@ typedef struct ot_train_options {
 ot_train_options ot_train_defaults(void); /* plain; SGD 0.05, momentum 0.9, decay 5e-4, cosine, 10 epochs of 128, seed 1 */
 ot_status ot_train_check(const ot_train_options *opt);
 
-/* The learning rate of minibatch `step` of `steps` in `epoch`: a pure function.  Warm-up rises in equal steps up to lr over its epochs;
- * cosine falls from lr to 0 over the remaining ones; step is lr * gamma^(epoch / step_epochs). */
+/* The learning rate of minibatch `step` of `steps` in `epoch`: a pure function.  Warm-up rises in equal steps up to lr (the policy's first
+ * rate) over its epochs; cosine falls from lr to 0 over the remaining ones: COS k1=lr l=100%; step is lr * gamma^(epoch / step_epochs),
+ * counted from the first epoch; a policy begins after the warm-up.  NaN for a policy that ot_policy_for refuses. */
 double ot_train_lr(const ot_train_options *opt, int epoch, int step, int steps);
 
 /* Mean and standard deviation of each channel's pixels / 255 become the network's normalisation.  A set of floats is used as it is: mean

@@ -20,6 +20,7 @@
 
 #include "ohmtrim/fleet.h"
 #include "ohmtrim/floor.h"
+#include "ohmtrim/policy.h"
 #include "ohmtrim/test.h"
 
 #ifdef __cplusplus
@@ -48,6 +49,9 @@ typedef struct ot_tune_options {
     int      polish_images;    /* ... on so many labelled images */
     int      gtm_cells;        /* self-tuning: known cells a chip, 1000 */
     uint64_t seed;             /* order of images, by (seed, epoch), not by chip */
+    ot_optimizer optimizer;    /* of every tuner that takes steps: Adam */
+    double   momentum;         /* SGD's; 0: plain */
+    ot_policy policy;          /* the rate of every step, its run all steps of the tuner; none: lr throughout */
 } ot_tune_options;
 ot_tune_options ot_tune_defaults(void);      /* found by the sweep of docs/tuning.md */
 ot_status       ot_tune_check(const ot_tune_options *opt);

@@ -106,6 +106,8 @@ typedef struct answers {
     int     steps[CHIPS];
 } answers;
 
+static const char *policy = "none", *optimizer = "adam";
+
 /* Chips from..from + n of the list, in fleets of `chips`; rows of `a` by their place in the list. */
 static ot_status ask(answers *a, const char *backend, int chips, int everything)
 {
@@ -122,6 +124,9 @@ static ot_status ask(answers *a, const char *backend, int chips, int everything)
     opt.images = TILE;
     opt.steps = 4;
     opt.polish_steps = 2, opt.polish_images = 16;
+    st = ot_policy_read(&opt.policy, policy);
+    if (st == OT_OK) st = ot_optimizer_parse(&opt.optimizer, &opt.momentum, optimizer);
+    if (st != OT_OK) goto done;
     {
         ot_plan_options one = OT_PLAN_OPTIONS_INIT;        /* the targets, exactly the same for all */
         ot_backend     *ref = NULL;
@@ -209,6 +214,23 @@ TEST a_fleet_agrees_with_ref(const char *backend, int everything, double tol, do
     PASS();
 }
 
+/* The steps are 0.02, 0.04, 0.005, 0.0025 for four, 0.02, 0.005 for two. */
+TEST a_fleet_follows_policy_and_optimiser(const char *how, double knob_tol)
+{
+    answers *fixed = answers_new(), *got = answers_new();
+    OK(ask(fixed, "cuda", CHIPS, 0));
+    policy = "TRI(k0=0.02 k1=0.04 l=25%)@50%, EXP(k0=0.005 gamma=0.5)";
+    optimizer = how;
+    greatest_test_res res = a_fleet_agrees_with_ref("cuda", 0, 1e-5, knob_tol);
+    ot_status         st = ask(got, "cuda", CHIPS, 0);
+    policy = "none", optimizer = "adam";
+    ASSERT_EQ(OT_OK, st);
+    ASSERT(memcmp(fixed->gain[0], got->gain[0], sizeof fixed->gain[0]) && memcmp(fixed->gain[2], got->gain[2], sizeof fixed->gain[2]));
+    ASSERT_MEM_EQ(fixed->gain[1], got->gain[1], sizeof fixed->gain[1]);       /* the closed form takes no steps */
+    ot_free(fixed), ot_free(got);
+    return res;
+}
+
 /* Of the golden network's six T-ReLUs those without an addition before and a pool behind ride on the convolution that reads them. */
 TEST backward_of_relus_rides_on_convolutions(void)
 {
@@ -222,7 +244,7 @@ TEST backward_of_relus_rides_on_convolutions(void)
     simt_blocks(SIMT_NO_BLOCKS);
     for (int steps = 1; steps <= 2; steps++) {
         launches[0] = simt_launches();
-        OK(ot__fleet_many_adam(b.fleet, b.data, rows, TILE, steps, 0.01, result));
+        OK(ot__fleet_many_adam(b.fleet, b.data, rows, TILE, steps, &(ot_many_rule){.lr = 0.01}, result));
         launches[steps] = simt_launches() - launches[0];
     }
     simt_blocks(SIMT_ALL_BLOCKS);
@@ -443,6 +465,10 @@ SUITE(test_fleet)
     RUN_TESTp(a_chip_gives_the_same_bits_in_any_fleet, "cuda:fp32+libs=*:libs,libs", 0);
     greatest_set_test_suffix("libs");
     RUN_TESTp(a_fleet_agrees_with_ref, "cuda:fp32+libs=*:libs,libs", 0, 1e-5, 1e-3);
+    /* float sums; SGD's steps are as long as the gradients, Adam's turn with one near zero */
+    RUN_TESTp(a_fleet_follows_policy_and_optimiser, "adam", 5e-3);
+    RUN_TESTp(a_fleet_follows_policy_and_optimiser, "sgd", 1e-5);
+    RUN_TESTp(a_fleet_follows_policy_and_optimiser, "momentum", 1e-5);
     RUN_TEST(backward_of_relus_rides_on_convolutions);
     RUN_TEST(halves_that_overflow_are_run_again_in_float);
     RUN_TESTp(calibrated_halves_hold_large_and_small_numbers, 20000.0f);

@@ -314,6 +314,7 @@ TEST adam_of_weights_is_the_plain_loop(void)
 enum { MOST_KNOBS = 80 };
 typedef struct plain_adam {
     int    L, bad_in_row, projected, restores, steps;
+    double momentum;                         /* below 0: Adam */
     double best_loss, last_loss, b1, b2, knob[MOST_KNOBS], best[MOST_KNOBS], m[MOST_KNOBS], v[MOST_KNOBS];
 } plain_adam;
 
@@ -339,6 +340,12 @@ static void plain_step(plain_adam *a, double lr, double loss, const double *grad
     }
     a->b1 *= 0.9, a->b2 *= 0.999;
     for (int k = 0; k < 2 * a->L; k++) {
+        if (a->momentum >= 0) {
+            a->m[k] = a->momentum * a->m[k] + grad[k];
+            a->knob[k] -= lr * a->m[k];
+            if (k < a->L && a->knob[k] < 0.015625) a->knob[k] = 0.015625, a->projected++;
+            continue;
+        }
         a->m[k] = 0.9 * a->m[k] + (1 - 0.9) * grad[k];
         a->v[k] = 0.999 * a->v[k] + (1 - 0.999) * grad[k] * grad[k];
         a->knob[k] -= lr * (a->m[k] / (1 - a->b1)) / (sqrt(a->v[k] / (1 - a->b2)) + 1e-8);
@@ -346,7 +353,8 @@ static void plain_step(plain_adam *a, double lr, double loss, const double *grad
     }
 }
 
-TEST adam_of_knobs_keeps_the_rules(int L)
+/* momentum below 0: Adam.  rates 1: a rate of its own for every step. */
+TEST steps_of_knobs_keep_the_rules(int L, double momentum, int rates)
 {
     enum { CHIPS = 5, STEPS = 12 };
     const size_t n = (size_t)(CHIPS * 2 * L);
@@ -354,10 +362,13 @@ TEST adam_of_knobs_keeps_the_rules(int L)
     static float      start[CHIPS * MOST_KNOBS];
     uint32_t         *step = device_take(sizeof *step);
     otk_adam          a = {L, 0.1, 4, 0.5, device_take(n * 8), device_take(n * 8), device_take(n * 8), device_take(n * 16), device_take(CHIPS * 8), device_take(n * 4),
-                           device_take(CHIPS * sizeof(otk_adam_chip)), step};
+                           device_take(CHIPS * sizeof(otk_adam_chip)), step, NULL, momentum, momentum >= 0};
     check_rng         r = {9};
+    double            rate[STEPS];
+    for (int s = 0; s < STEPS; s++) rate[s] = rates ? 0.02 + 0.3 * check_uniform(&r) : 0.1;
+    if (rates) a.lr = (double)NAN, a.rate = device_copy(rate, sizeof rate);
     for (int k = 0; k < CHIPS; k++) {
-        want[k] = (plain_adam){.L = L, .best_loss = INFINITY, .b1 = 1, .b2 = 1};
+        want[k] = (plain_adam){.L = L, .best_loss = INFINITY, .b1 = 1, .b2 = 1, .momentum = momentum};
         for (int i = 0; i < 2 * L; i++) {
             start[k * 2 * L + i] = (float)((i < L) + 0.1 * check_normal(&r));
             want[k].knob[i] = (double)start[k * 2 * L + i];
@@ -377,7 +388,7 @@ TEST adam_of_knobs_keeps_the_rules(int L)
             if (k == 3 && s < 3) a.loss[k] = (double)INFINITY;                                            /* untuned is all there is to go back to */
             if (k == 4 && s % 2) grad[0] = -(double)INFINITY;                                             /* never four in a row */
             for (int i = 0; i < 2 * L; i++) half[i] = 0.5 * grad[i];
-            plain_step(&want[k], 0.1, a.loss[k] / 4, half);
+            plain_step(&want[k], rate[want[k].steps < STEPS ? want[k].steps : 0], a.loss[k] / 4, half);
         }
         ASSERT_EQ(0, otk_adam_step(&a, CHIPS, NULL));
         ASSERT_EQ((uint32_t)s + 1, *step);
@@ -567,9 +578,12 @@ SUITE(test_launchers)
     greatest_set_test_suffix("nesterov");
     RUN_TEST1(sgd_is_the_plain_loop, 1);
     RUN_TEST(adam_of_weights_is_the_plain_loop);
-    RUN_TEST1(adam_of_knobs_keeps_the_rules, 3);
+    RUN_TESTp(steps_of_knobs_keep_the_rules, 3, -1.0, 0);
+    RUN_TESTp(steps_of_knobs_keep_the_rules, 3, 0.0, 1);
+    RUN_TESTp(steps_of_knobs_keep_the_rules, 40, 0.9, 1);
+    RUN_TESTp(steps_of_knobs_keep_the_rules, 40, -1.0, 1);
     greatest_set_test_suffix("more_knobs_than_lanes");
-    RUN_TEST1(adam_of_knobs_keeps_the_rules, 40);
+    RUN_TESTp(steps_of_knobs_keep_the_rules, 40, -1.0, 0);
     RUN_TEST(a_neuron_may_fire_once);
     RUN_TEST(gains_are_thresholds_in_their_unit);
     for (otk_type t = OTK_F32; t <= OTK_F16; t++) {

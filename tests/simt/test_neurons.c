@@ -71,7 +71,7 @@ typedef struct how { const char *backend; ot_coding coding; int bytes; ot_spike_
 static ot_status tune(answers *a, ot_fleet *f, int first, const ot_data *data, const uint32_t *rows)
 {
     ot_many_adam_result result[CHIPS];
-    if (f->many) OT_TRY(ot__fleet_many_adam(f, data, rows, BATCH, ADAM, 0.01, result));
+    if (f->many) OT_TRY(ot__fleet_many_adam(f, data, rows, BATCH, ADAM, &(ot_many_rule){.lr = 0.01}, result));
     for (int k = 0; k < f->n; k++) {
         float        *knobs = f->knobs + k * 2 * L;
         double        p[L], grad[L], none[L];
@@ -361,7 +361,7 @@ static ot_status life(const ot_network *net, const ot_data *data)
     if (st == OT_OK) st = ot_fleet_moments(f, data, NULL, TILE, note, &q);
     if (st == OT_OK) st = ot_fleet_forward(f, data, NULL, BATCH, a.counts[0][0], a.rates[0][0]);
     if (st == OT_OK) st = ot_fleet_count(f, data, NULL, BATCH, correct, a.bits);
-    if (st == OT_OK) st = ot__fleet_many_adam(f, data, rows, BATCH, 2, 0.01, result);
+    if (st == OT_OK) st = ot__fleet_many_adam(f, data, rows, BATCH, 2, &(ot_many_rule){.lr = 0.01}, result);
     ot_fleet_free(f);
     ot_backend_close(be);
     return st;
@@ -436,7 +436,7 @@ TEST batch_norms_ride_on_scans(void)
     simt_blocks(SIMT_NO_BLOCKS);
     for (int steps = 1; steps <= 2; steps++) {
         launches[0] = simt_launches();
-        OK(ot__fleet_many_adam(f, data, rows, TILE, steps, 0.01, result));
+        OK(ot__fleet_many_adam(f, data, rows, TILE, steps, &(ot_many_rule){.lr = 0.01}, result));
         launches[steps] = simt_launches() - launches[0];
     }
     simt_blocks(SIMT_ALL_BLOCKS);

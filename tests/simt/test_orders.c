@@ -384,7 +384,10 @@ static void adam(trial *t)
 {
     const int L = t->row ? 40 : 3;
     uint32_t *step = device_take(sizeof *step);
-    otk_adam  a = {L, 0.01, 4, 0.5, doubles(t, 2 * L, 0), doubles(t, 2 * L, 0), doubles(t, 2 * L, 0), doubles(t, 4 * L, 0), doubles(t, 1, 0), NULL, NULL, step};
+    otk_adam  a = {L, 0.01, 4, 0.5, doubles(t, 2 * L, 0), doubles(t, 2 * L, 0), doubles(t, 2 * L, 0), doubles(t, 4 * L, 0), doubles(t, 1, 0), NULL, NULL, step, NULL, 0.9, 0};
+    double   *rate = device_take(3 * sizeof *rate);
+    for (int s = 0; s < 3; s++) rate[s] = 0.01 * (s + 1);
+    if (t->row) a.rate = rate;
     a.sent = device_take((size_t)(t->chips * 2 * L) * sizeof(float));
     a.chip = device_take((size_t)t->chips * sizeof *a.chip);
     RUN(otk_adam_start(&a, t->chips, floats(t, t->chips, 2 * L, 40, 1, 0.3), NULL));
