@@ -1,5 +1,5 @@
 #!/bin/bash
-# examples_test.sh - every examples/*.c builds with warnings as errors and runs.
+# examples_test.sh - every examples/*.c builds with warnings as errors and runs; so does paper 003 in the small, with few images.
 set -u
 cd "$(dirname "$0")/.."
 d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
@@ -11,5 +11,18 @@ for c in examples/*.c; do
     if gcc -std=c11 -Wall -Wextra -Werror ${SANITIZE:+-fsanitize=$SANITIZE} -Iinclude -o "$d/$n" "$c" "$lib" $libs >"$d/log" 2>&1 && "$d/$n" >"$d/log" 2>&1
     then p=$((p + 1)); else echo "FAIL $n"; cat "$d/log"; f=$((f + 1)); fi
 done
+check() { if eval "$2"; then p=$((p + 1)); else echo "FAIL $1"; tail -n 5 "$d/log"; f=$((f + 1)); fi; }
+if [ -e /usr/share/datasets/fashion-mnist ]; then
+    small() { OUT=$d/small DATA=fashion-mnist EPOCHS=1 LIMIT=256 CHIPS=2 examples/paper-003/small.sh "$@" >"$d/log" 2>&1; }
+    small bits tables
+    check 'small.sh makes the table' '[ $? = 0 ] && [ $(wc -l <"$d/small/results.tsv") = 15 ] && grep -qE "^\| 0.5 \| [0-9.]+ \([0-9.]+-[0-9.]+\) \| 96.38 \| [0-9]" "$d/log"'
+    check 'and its figure' '! command -v gnuplot >/dev/null || grep -q QAVAT "$d/small/fig4.svg"'
+    cp "$d/small/results.tsv" "$d/first" && small bits
+    check 'small.sh does nothing twice' 'cmp -s "$d/first" "$d/small/results.tsv" && [ ! -s "$d/log" ]'
+    small everything
+    check 'small.sh wants a part that is one' '[ $? = 2 ] && grep -q "is not a part, want bits" "$d/log"'
+else
+    echo 'SKIP small.sh: no Fashion-MNIST'; s=$((s + 1))
+fi
 echo "$p passed, $f failed, $s skipped"
 [ $f = 0 ]
