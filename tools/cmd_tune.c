@@ -8,11 +8,11 @@
 #include <string.h>
 
 enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLICY, OPTIMIZER, MOMENTUM, POLISH_STEPS, POLISH_IMAGES, TRAIN_LIMIT,
-       CASEBOOK, CLUSTERS, TILE, KNOBS_OUT, LADDER };
+       CASEBOOK, CLUSTERS, TILE, KNOBS_OUT, LADDER, RETRAIN_FRAC, RETRAIN_LR };
 
 static const struct argp_option options[] = {
     {"chip", CHIP, "N", 0, "number of the chip (0)", 0},
-    {"tuner", TUNER, "T[,T...]", 0, "exhaustive, subset, learned, closed-form, closed-form-adam, self-tuning, ...; several with commas (closed-form-adam)", 0},
+    {"tuner", TUNER, "T[,T...]", 0, "exhaustive, subset, learned, closed-form, closed-form-adam, self-tuning, retrain, ...; several with commas (closed-form-adam)", 0},
     {"steps", STEPS, "N", 0, "Adam steps of exhaustive and subset, instead of --epochs", 0},
     {"epochs", EPOCHS, "X", 0, "passes over the images of exhaustive and subset; fractions allowed", 0},
     {"lr", LR, "X", 0, "learning rate of every step", 0},
@@ -29,6 +29,8 @@ static const struct argp_option options[] = {
     {"clusters", CLUSTERS, "N", 0, "for learned, learned-adam: clusters of the casebook (0: 2..30 by silhouette)", 0},
     {"tile", TILE, "N", 0, "images computed at once (128)", 0},
     {"ladder", LADDER, "BITS[:LOW..HIGH]", 0, "spiking networks: round tuned thresholds to 2^BITS levels of LOW..HIGH times the designed ones (0.5..1.5)", 0},
+    {"retrain-frac", RETRAIN_FRAC, "X", 0, "retrain: share of the weights that are trained again (0.01)", 0},
+    {"retrain-lr", RETRAIN_LR, "X", 0, "retrain: Adam's learning rate of weights (0.001)", 0},
     {"knobs-out", KNOBS_OUT, "F.json", 0, "write gains and offsets (of the one tuner asked for)", 0},
     {0},
 };
@@ -96,6 +98,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case POLISH_STEPS: a->opt.polish_steps = (int)cli_int(state, "polish-steps", arg, 1, 1000000); return 0;
     case POLISH_IMAGES: a->opt.polish_images = (int)cli_int(state, "polish-images", arg, 1, INT32_MAX); return 0;
     case TRAIN_LIMIT: a->train_limit = (int)cli_int(state, "train-limit", arg, 0, INT32_MAX); return 0;
+    case RETRAIN_FRAC: a->opt.retrain_frac = cli_double(state, "retrain-frac", arg, 1e-9, 1); return 0;
+    case RETRAIN_LR: a->opt.retrain_lr = cli_double(state, "retrain-lr", arg, 1e-12, 1); return 0;
     case CASEBOOK: a->casebook = arg; return 0;
     case CLUSTERS: a->clusters = (int)cli_int(state, "clusters", arg, 0, INT32_MAX); return 0;
     case TILE: a->tile = (int)cli_int(state, "tile", arg, 1, 4096); return 0;
@@ -125,7 +129,8 @@ static const struct argp argp = {
     "exhaustive is Adam on all training images, subset the same on a tenth of them; closed-form matches mean and spread of each layer on "
     "100 unlabelled images, closed-form-adam adds a few steps, moments matches on the stimulus alone (that of the casebook, else ten random "
     "test images); learned takes the knobs of the most similar chip tuned before by clusters, nearest by L1 distance, knn the mean of five, "
-    "ridge a linear function of the signature, learned-adam adds a few steps.  "
+    "ridge a linear function of the signature, learned-adam adds a few steps.  self-tuning, bn-stats (batch norm found again) and retrain (the weights that matter most are written anew) "
+    "change the chip and leave its knobs.  "
     "`images` counts the images run through the chip for tuning.\n\n"
     "Example:\n  ohmtrim tune models/mobilenet-s.onnx --data fashion-mnist --chip 3 --tuner closed-form,closed-form-adam",
     children, NULL, NULL};
@@ -242,15 +247,14 @@ static ot_status write_knobs(const bench *b, const args *a, ot_tuner t)
     return st;
 }
 
-/* What the column said and costs; the chip as it was again. */
+/* What the column said and costs. */
 static ot_status say_self_tuning(bench *b, const args *a, double estimate)
 {
     ot_self_tuning_cost cost;
     OT_TRY(ot_self_tuning_measure(&cost, &(ot_self_tuning){.gtm_cells = a->opt.gtm_cells}, b->net));
     cli_say(&a->common, "self-tuning: %d cells say that weights are %+.2f %% off; %.3g %% more multiply-accumulates an image, %.3g %% more cells\n", a->opt.gtm_cells,
             100 * estimate, 100 * cost.macs_gtm / cost.macs, 100 * cost.weights_gtm / cost.weights);
-    OT_TRY(ot_chip_redraw(b->chip, (uint32_t)a->chip));
-    return ot_plan_load(b->plan, b->chip);
+    return OT_OK;
 }
 
 static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
@@ -259,7 +263,9 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
     double       after, unrounded;
     int          nearest = -1, clamped = 0;
     double       estimate = 0;
+    int64_t      values = 0;
     if (t == OT_TUNER_SELF_TUNING) OT_TRY(ot_tuning_self(b->tuning, b->plan, b->chip, b->gain, b->offset, &estimate, &cost));
+    else if (ot_tuner_changes_chip(t)) OT_TRY(ot_tuning_change(b->tuning, t, b->plan, b->chip, b->gain, b->offset, &values, &cost));
     else OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
     if (ot_tuner_wants_casebook(t)) cost.images_forward += b->stimulus.images.n;
     OT_TRY(accuracy(b, a->common.limit, &after));
@@ -270,6 +276,8 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         OT_TRY(accuracy(b, a->common.limit, &after));
     }
     if (t == OT_TUNER_SELF_TUNING) OT_TRY(say_self_tuning(b, a, estimate));
+    if (values) cli_say(&a->common, "%s: %lld numbers of the chip changed, its knobs are 1 and 0\n", ot_tuner_name(t), (long long)values);
+    if (ot_tuner_changes_chip(t)) OT_TRY(ot_tuning_change_back(b->plan, b->chip));
     if (cost.nan_restores)
         cli_say(&a->common, "%s: the loss was not finite %d times; the best knobs seen were brought back\n", ot_tuner_name(t), cost.nan_restores);
     if (cost.projected) cli_say(&a->common, "%s: gains were held at 1/64 %d times\n", ot_tuner_name(t), cost.projected);
@@ -288,6 +296,7 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         cli_json_number(o, "seconds", cost.seconds);
         cJSON_AddNumberToObject(o, "projected", cost.projected);
         cJSON_AddNumberToObject(o, "nan_restores", cost.nan_restores);
+        if (values) cli_json_number(o, "values_changed", (double)values);
         if (nearest >= 0) {
             cJSON_AddNumberToObject(o, "nearest", nearest);
             cJSON_AddNumberToObject(o, "clusters", ot_casebook_clusters(b->cb));

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.."
 cmd=${OHMTRIM:-$PWD/ohmtrim}
 out=${OUT:-paper-003-out}
 data=${DATA:-mnist} cifar=${CIFAR:-cifar10}
-limit=${LIMIT:-0} chips=${CHIPS:-60} threads=${THREADS:-0}
+limit=${LIMIT:-0} chips=${CHIPS:-40} threads=${THREADS:-0}
 mkdir -p "$out"
 touch "$out/results.tsv"
 
@@ -28,20 +28,20 @@ point() { # FIGURE CURVE X NETWORK DATA NOISE [ARGS...]
     local figure=$1 curve=$2 x=$3 network=$4 set=$5 noise=$6
     local images=0
     shift 6
-    [ "$set" = "$data" ] || images=1000                                     # the first of them; of MNIST all
+    [ "$set" = "$data" ] || images=500                                      # the first of them; of MNIST all
     [ "$limit" = 0 ] || images=$limit
     grep -q "^$figure	$curve	$x	" "$out/results.tsv" && return
     "$cmd" eval "$network" --data "$set" --limit "$images" --samples "$chips" --threads "$threads" --noise "$noise" --json -q "$@" |
         sed -E "s/.*\"accuracy\":([0-9.e-]+),\"low\":([0-9.e-]+),\"high\":([0-9.e-]+).*/$figure	$curve	$x	\1	\2	\3/" | tee -a "$out/results.tsv"
 }
 
-lenet() { train "$1" "$2" "$data" "$3" --optimizer adam --weight-decay 0 "${@:4}"; }
+lenet() { train "$1" "$2" "$data" "$3" --optimizer adam --weight-decay 0 --minibatch 32 "${@:4}"; }
 half() { awk -v s="$1" 'BEGIN { printf "%.4f", s / sqrt(2) }'; }          # equal parts within and between chips
 
 bits() { # Table I, Fig. 4
     local two=(--weight-bits 2 --activation-bits 2) s
-    lenet float lenet5 4
-    for s in 0.1 0.3 0.5; do lenet "qavat-$s" "$out/float.onnx" 12 --lr 0.003 "${two[@]}" --noise "fixed:$s"; done
+    lenet float lenet5 3
+    for s in 0.1 0.3 0.5; do lenet "qavat-$s" "$out/float.onnx" 10 --lr 0.003 "${two[@]}" --noise "fixed:$s"; done
     lenet qat "$out/float.onnx" 8 --lr 0.003 "${two[@]}"
     # layer-fixed noise of 0.5 breaks the float network (no batch norm bounds it): 0.1 is what it can learn from
     lenet ptq-vat "$out/float.onnx" 8 --lr 0.001 "${two[@]}" --noise fixed:0.1 --post-training
@@ -56,8 +56,8 @@ bits() { # Table I, Fig. 4
 
 samples() { # Fig. 7a: n samples of noise a step; as many passes over the images
     local n
-    lenet float lenet5 4
-    for n in 1 2 5; do
+    lenet float lenet5 3
+    for n in 1 2 4; do
         lenet "samples-$n" "$out/float.onnx" 3 --lr 0.003 --weight-bits 2 --activation-bits 2 --noise fixed:0.5 --samples $n
         point fig7a "sigma 0.5" $n "$out/samples-$n.onnx" "$data" fixed:0.5
         point fig7a "sigma 0.3" $n "$out/samples-$n.onnx" "$data" fixed:0.3

@@ -48,7 +48,6 @@ static ot_status round_knobs(const campaign *c, ot_plan *plan, tuned *u)
     return count(c, plan, &u->correct, u->bits);
 }
 
-_Static_assert(OT_TUNER_SELF_TUNING == OT_TUNERS - 1, "it leaves the chip corrected: no tuner after it");
 static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chip *chip)
 {
     OT_TRY(ot_plan_load(plan, chip));
@@ -59,13 +58,14 @@ static ot_status measure_all(result *r, const campaign *c, ot_plan *plan, ot_chi
         if (!(r->job.tuners >> t & 1)) continue;
         tuned *u = &r->tuned[r->n_tuned];
         int nearest = -1;
-        if (t == OT_TUNER_SELF_TUNING) OT_TRY(ot_tuning_self(c->tuning, plan, chip, u->gain, u->offset, NULL, &u->cost));
+        if (ot_tuner_changes_chip((ot_tuner)t)) OT_TRY(ot_tuning_change(c->tuning, (ot_tuner)t, plan, chip, u->gain, u->offset, NULL, &u->cost));
         else OT_TRY(ot_tuning_run(c->tuning, (ot_tuner)t, plan, c->casebook, campaign__looks(c, r->signature, r->scratch), u->gain, u->offset, &nearest, &u->cost));
         if (ot_tuner_wants_casebook((ot_tuner)t)) u->cost.images_forward += c->main->images.n;         /* its signature */
         u->tuner = (ot_tuner)t;
         u->nearest = nearest < 0 ? -1 : (int)c->casebook_chip[nearest];
         OT_TRY(count(c, plan, &u->correct, u->bits));
         if (c->ladder.bits) OT_TRY(round_knobs(c, plan, u));
+        if (ot_tuner_changes_chip((ot_tuner)t)) OT_TRY(ot_tuning_change_back(plan, chip));
         r->n_tuned++;
     }
     return OT_OK;

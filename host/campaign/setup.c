@@ -81,16 +81,38 @@ static size_t data_bytes(const ot_data *d)
     return numbers * (d->values ? sizeof(float) : 1) + (size_t)d->n * sizeof(int32_t);
 }
 
+/* Bytes that the tuners take which train on a chip; OT_E_UNSUPPORTED: a tuner does not suit the network. */
+static ot_status tuners_memory(size_t *bytes, const campaign *c, ot_backend *be)
+{
+    const ot_campaign_spec *s = c->spec;
+    ot_plan_options         opt = campaign__plan_options(s);
+    *bytes = 0;
+    for (int i = 0; i < s->n_tuners; i++) {
+        size_t one;
+        OT_TRY(ot_tuner_suits(s->tuners[i], c->net));
+        if (s->tuners[i] != OT_TUNER_BN_STATS && s->tuners[i] != OT_TUNER_RETRAIN) continue;
+        if (be->i->many)
+            OT_FAIL(OT_E_UNSUPPORTED, "the tuner %s trains on one chip at a time, backend %s holds many: want backend cpu or ref", ot_tuner_name(s->tuners[i]), ot_backend_name(be));
+        opt.use = OT_PLAN_TRAIN;
+        opt.tile = s->tuners[i] == OT_TUNER_RETRAIN ? s->tune.minibatch : s->tune.images;
+        OT_TRY(ot_plan_measure(&one, be, c->net, &opt));
+        if (s->tuners[i] == OT_TUNER_RETRAIN) one += ot_network_parameters(c->net) * 40;      /* gradient, sums, saliences, Adam */
+        if (one > *bytes) *bytes = one;
+    }
+    return OT_OK;
+}
+
 static ot_status plan_memory(campaign *c)
 {
     ot_backend *be;
-    size_t plan_bytes;
+    size_t plan_bytes, tuner_bytes = 0;
     ot_plan_options opt = campaign__plan_options(c->spec);
     const ot_campaign_spec *s = c->spec;
     OT_TRY(ot_backend_open(&be, s->backend, NULL));
     snprintf(c->libraries, sizeof c->libraries, "%s", ot_backend_detail(be));
     int fleet = 0, most = s->chips > s->casebook_chips ? s->chips : s->casebook_chips;
     ot_status st = ot_plan_measure(&plan_bytes, be, c->net, &opt);
+    if (st == OT_OK) st = tuners_memory(&tuner_bytes, c, be);
     if (st == OT_OK && be->i->many) st = ot_fleet_fit(&fleet, be, c->net, &opt, c->how->memory, most < FLEET ? most : FLEET);
     if (st == OT_OK) st = ot_backend_identity(be, c->backend, sizeof c->backend);      /* with what it chose: all other openings replay it */
     ot_backend_close(be);
@@ -101,7 +123,7 @@ static ot_status plan_memory(campaign *c)
     for (int k = 0; k < ot_network_crossbars(c->net); k++) weights += ot_layer_weights(ot_network_crossbar(c->net, k));
     casebook += (size_t)s->casebook_chips * (size_t)s->casebook_chips * 8;              /* distances, while it is clustered */
     need->shared_bytes = data_bytes(c->train) + data_bytes(c->test) + ot_network_parameters(c->net) * sizeof(float) + casebook;
-    need->chip_bytes = plan_bytes + weights * (sizeof(float) + sizeof(int32_t)) +
+    need->chip_bytes = plan_bytes + tuner_bytes + weights * (sizeof(float) + sizeof(int32_t)) +
                        (OT_TUNERS + 1) * (c->n_bits + 2 * (size_t)c->n_relus * sizeof(float)) + (size_t)c->n_signature * sizeof(float);
     int threads = c->how->threads > 0 ? c->how->threads : cores();
     need->in_flight = fleet ? fleet : threads < most ? threads : most;

@@ -54,7 +54,7 @@ static void point_parameters(const ot_plan *p, const ot_step *s, float *grad, ot
     if (l->crossbar >= 0) {
         back->grad_weight = at;
         if (l->bias) back->grad_bias = at + ot_layer_weights(l);
-    } else if (l->op == OT_OP_BATCH_NORM) {
+    } else if (s->batch) {
         back->grad_gamma = at;
         back->grad_beta = at + l->c;
     } else if (l->op == OT_OP_BIAS) {

@@ -64,6 +64,9 @@ int       ot__plan_all_pictures_good(const ot_plan *p, const ot_data *data);
 ot_status ot__plan_take_image(const ot_plan *p, const ot_data *data, int64_t number, float *to);
 /* run.c: the logits of n images into p->out (spiking: counts; their spikes into p->frames). */
 ot_status ot__plan_answers(ot_plan *p, int n);
+/* plan.c: batch norm with this gamma and beta (or a bias layer) as one multiplication and one addition a channel, p->scale and p->shift, worked
+ * out in double. */
+void      ot__plan_fold(const ot_plan *p, const ot_layer *l, const float *gamma, const float *beta);
 /* plan.c: whether a pair of knobs may be set, or a sentence. */
 ot_status ot__plan_check_knob(const ot_plan *p, int l, float gain, float offset);
 /* spiking.c: the threshold of a spiking step's layer at gain `gain`, and its derivative to that. */

@@ -98,7 +98,7 @@ static void open_new(ot_plan *p, int i)
     *s = (ot_step){.kind = kinds[l->op], .layer = l, .in = shape_of(p, l->in[0]), .out = shape_of(p, i), .src = l->in[0], .res = l->in[1], .dst = i};
     if (s->kind == OT_STEP_AFFINE) s->affine = l;
     if (s->kind == OT_STEP_RELU) s->relu = l;
-    s->batch = l->op == OT_OP_BATCH_NORM && p->opt.use == OT_PLAN_TRAIN;
+    s->batch = l->op == OT_OP_BATCH_NORM && p->opt.use == OT_PLAN_TRAIN && !p->opt.frozen_norm;
     s->events = p->tensors[s->src].events;
     s->steps = p->tensors[i].frames;
     s->still = s->kind == OT_STEP_SPIKE && p->tensors[s->src].frames == 1;

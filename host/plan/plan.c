@@ -127,10 +127,10 @@ done:
 
 size_t            ot_plan_bytes(const ot_plan *p) { return total(p); }
 const ot_network *ot_plan_network(const ot_plan *p) { return p->net; }
+ot_backend       *ot_plan_backend(const ot_plan *p) { return p->be; }
 int               ot_plan_knobs(const ot_plan *p) { return p->relus; }
 
-/* Batch norm as one multiplication and one addition a channel, worked out in double. */
-static void fold(const ot_plan *p, const ot_layer *l)
+void ot__plan_fold(const ot_plan *p, const ot_layer *l, const float *gamma, const float *beta)
 {
     for (int c = 0; c < l->c; c++) {
         if (l->op == OT_OP_BIAS) {
@@ -138,9 +138,9 @@ static void fold(const ot_plan *p, const ot_layer *l)
             p->shift[c] = l->bias[c];
             continue;
         }
-        double scale = (double)l->gamma[c] / sqrt((double)l->var[c] + (double)l->eps);
+        double scale = (double)gamma[c] / sqrt((double)l->var[c] + (double)l->eps);
         p->scale[c] = (float)scale;
-        p->shift[c] = (float)((double)l->beta[c] - (double)l->mean[c] * scale);
+        p->shift[c] = (float)((double)beta[c] - (double)l->mean[c] * scale);
     }
 }
 
@@ -158,20 +158,45 @@ static ot_status check_chip(const ot_plan *p, const ot_chip *chip)
     return OT_OK;
 }
 
-ot_status ot_plan_load(ot_plan *p, const ot_chip *chip)
+/* The layer of `net` that stands where `l` stands in the plan's network. */
+static const ot_layer *twin(const ot_plan *p, const ot_layer *l, const ot_network *net)
 {
-    if (chip) OT_TRY(check_chip(p, chip));
+    int i = 0;
+    while (ot_network_layer(p->net, i) != l) i++;
+    return ot_network_layer(net, i);
+}
+
+/* The weights of `chip` if there is one; all else of `net`, whose layers are those of p->net. */
+static ot_status load(ot_plan *p, const ot_chip *chip, const ot_network *net)
+{
     for (int i = 0; i < p->n_steps; i++) {
         const ot_step  *s = &p->steps[i];
-        const ot_layer *l = s->layer, *a = s->affine;
+        const ot_layer *l = net == p->net ? s->layer : twin(p, s->layer, net), *a = !s->affine || net == p->net ? s->affine : twin(p, s->affine, net);
         const float    *weight = l->crossbar < 0 ? NULL : chip ? ot_chip_weights(chip, l->crossbar) : l->weight;
         const float    *bias = l->crossbar < 0 ? NULL : l->bias;
         if (!weight && !a) continue;
-        if (a && !s->batch) fold(p, a);
+        if (a && !s->batch) ot__plan_fold(p, a, a->gamma, a->beta);
         const float *scale = !a ? NULL : s->batch ? a->gamma : p->scale, *shift = !a ? NULL : s->batch ? a->beta : p->shift;
         OT_TRY(p->be->i->step_load(p->be->ctx, p->ops[i], weight, bias, scale, shift));
     }
     return OT_OK;
+}
+
+ot_status ot_plan_load(ot_plan *p, const ot_chip *chip)
+{
+    if (chip) OT_TRY(check_chip(p, chip));
+    return load(p, chip, p->net);
+}
+
+ot_status ot_plan_load_network(ot_plan *p, const ot_network *net)
+{
+    for (int i = 0; i < p->n_tensors; i++) {
+        const ot_layer *mine = ot_network_layer(p->net, i), *other = ot_network_layer(net, i);
+        if (!other || other->op != mine->op || other->c != mine->c || other->h != mine->h || other->w != mine->w || ot_layer_weights(other) != ot_layer_weights(mine) ||
+            !other->bias != !mine->bias)
+            OT_FAIL(OT_E_SHAPE, "network '%s' is not of the plan's layers ('%s'): layer %d differs", ot_network_name(net), ot_network_name(p->net), i);
+    }
+    return load(p, NULL, net);
 }
 
 ot_status ot__plan_check_knob(const ot_plan *p, int l, float gain, float offset)

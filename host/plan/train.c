@@ -17,9 +17,13 @@ ot_status ot_plan_set_parameters(ot_plan *p, const float *parameters)
         if (l->crossbar >= 0) {
             weight = at;
             bias = l->bias ? at + ot_layer_weights(l) : NULL;
-        } else if (l->op == OT_OP_BATCH_NORM) {
+        } else if (s->batch) {
             scale = at;
             shift = at + l->c;
+        } else if (l->op == OT_OP_BATCH_NORM) {
+            ot__plan_fold(p, l, at, at + l->c);
+            scale = p->scale;
+            shift = p->shift;
         } else if (l->op == OT_OP_BIAS) {
             for (int c = 0; c < l->c; c++) p->scale[c] = 1;
             scale = p->scale;
@@ -57,8 +61,10 @@ ot_status ot_plan_train(ot_plan *p, const float *images, const int32_t *labels, 
     double  sum = 0.0;
     for (int k = 0; k < n; k++) right += ot_plan_class(p->out + (size_t)k * (size_t)p->classes, p->classes) == labels[k];
     ot__plan_cross_entropy(p, labels, n, 1.0 / n, p->opt.label_smoothing, &sum);
-    memset(grad, 0, ot_network_parameters(p->net) * sizeof *grad);
-    OT_TRY(ot__plan_backward(p, n, NULL, NULL, grad));
+    if (grad) {
+        memset(grad, 0, ot_network_parameters(p->net) * sizeof *grad);
+        OT_TRY(ot__plan_backward(p, n, NULL, NULL, grad));
+    }
     if (batch_statistics) OT_TRY(statistics(p, batch_statistics));
     if (loss) *loss = sum / n;
     if (correct) *correct = right;

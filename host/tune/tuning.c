@@ -112,7 +112,8 @@ ot_mender ot__mender_of(ot_tuner t)
 ot_status ot__tuning_may(const ot_tuning *t, ot_tuner tuner, const ot_casebook *cb, const float *signature)
 {
     if (tuner < 0 || tuner >= OT_TUNERS) OT_FAIL(OT_E_RANGE, "tuner number %d, want 0..%d", (int)tuner, OT_TUNERS - 1);
-    if (tuner == OT_TUNER_SELF_TUNING) OT_FAIL(OT_E_USAGE, "self-tuning corrects a chip, not knobs: want ot_tuning_self, or a fleet");
+    if (tuner == OT_TUNER_SELF_TUNING) OT_FAIL(OT_E_USAGE, "self-tuning corrects a chip, not knobs: want ot_tuning_change, or a fleet");
+    if (ot_tuner_changes_chip(tuner)) OT_FAIL(OT_E_USAGE, "the tuner %s changes one chip at a time, not knobs: want ot_tuning_change", ot_tuner_name(tuner));
     if (tuner == OT_TUNER_MOMENTS && !t->stimulus) OT_FAIL(OT_E_USAGE, "the tuner moments wants a stimulus");
     if (!ot_tuner_wants_casebook(tuner)) return OT_OK;
     if (!cb || !signature) OT_FAIL(OT_E_USAGE, "the tuner %s wants a casebook and the chip's signature", ot_tuner_name(tuner));

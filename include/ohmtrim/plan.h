@@ -72,6 +72,7 @@ typedef struct ot_plan_options {
     double         label_smoothing;   /* TRAIN, 0..1: share of the target spread evenly over all classes */
     int            chips;             /* 0: one; more are for ot_fleet (fleet.h) */
     ot_ste         relu_ste;          /* TUNE, TRAIN: derivative of quantised ReLU outputs (network.h, codes) */
+    int            frozen_norm;       /* TRAIN: batch norm keeps the network's running statistics, gamma and beta; these two get no gradient */
     int            input_gradient;    /* TUNE: memory for derivatives to the images too (ot_plan_input_gradient) */
     /* spiking networks */
     ot_surrogate   surrogate;
@@ -88,9 +89,12 @@ size_t            ot_plan_bytes(const ot_plan *plan);           /* all memory it
 /* Bytes a plan would take, without taking them. */
 ot_status         ot_plan_measure(size_t *bytes, ot_backend *be, const ot_network *net, const ot_plan_options *opt);
 const ot_network *ot_plan_network(const ot_plan *plan);
+ot_backend       *ot_plan_backend(const ot_plan *plan);
 int               ot_plan_knobs(const ot_plan *plan);           /* layers with knobs, ReLU or spiking: L */
 
 ot_status ot_plan_load(ot_plan *plan, const ot_chip *chip);     /* NULL: the network's own weights */
+/* Weights, biases, batch norm with its statistics from another network of the same layers, which need not live on.  OT_E_SHAPE if they differ. */
+ot_status ot_plan_load_network(ot_plan *plan, const ot_network *net);
 /* gain, offset: (L) or NULL for 1 and 0.  OT_E_RANGE: a gain below 1/64, an offset of a spiking layer that is not 0, anything not finite. */
 ot_status ot_plan_set_knobs(ot_plan *plan, const float *gain, const float *offset);
 
@@ -133,7 +137,7 @@ ot_status ot_plan_match_rates(ot_plan *plan, const ot_data *data, const uint32_t
 /* Training (TRAIN plans): parameters as the flat vector of network.h; batch norm uses the minibatch's own statistics.
  * images (n, c, h, w) floats as the network wants them (augmented by the caller), n = tile; with rate and latency coding the spikes of all steps,
  * (n, T, c, h, w).
- * grad: d(mean loss)/d(parameters); batch_statistics: as ot_network_get_statistics, of this minibatch (variance unbiased). */
+ * grad: d(mean loss)/d(parameters), NULL: forward alone; batch_statistics: as ot_network_get_statistics, of this minibatch (variance unbiased). */
 ot_status ot_plan_set_parameters(ot_plan *plan, const float *parameters);
 ot_status ot_plan_train(ot_plan *plan, const float *images, const int32_t *labels, int n, float *grad, float *batch_statistics,
                         double *loss, int64_t *correct);

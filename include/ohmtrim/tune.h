@@ -13,6 +13,10 @@
  *     moments           closed form on the stimulus alone, as a test floor can do it: no casebook, no training images (ours); of a
  *                       spiking network the spread of each layer's currents, a = sd / sd0
  *     self-tuning       no knobs: outputs are divided by what a column of known cells says they are too large (paper 003 III.B, its GTM)
+ *     bn-stats          no knobs: batch norm's mean and variance found again on unlabelled images, two numbers a channel (a baseline)
+ *     retrain           no knobs: the weights that matter most are trained again and written anew (our reading of CorrectNet-like methods,
+ *                       paper 000 Table II)
+ * The last three change the chip; a test floor that sets knobs cannot apply them.
  * A spiking network's knobs are its thresholds, in `gain` (network.h); offsets stay 0.
  * Since 0.1. */
 #ifndef OHMTRIM_TUNE_H
@@ -30,12 +34,14 @@ extern "C" {
 typedef enum ot_tuner {
     OT_TUNER_EXHAUSTIVE, OT_TUNER_SUBSET, OT_TUNER_LEARNED, OT_TUNER_CLOSED_FORM, OT_TUNER_CLOSED_FORM_ADAM,
     OT_TUNER_NEAREST, OT_TUNER_KNN, OT_TUNER_RIDGE, OT_TUNER_LEARNED_ADAM, OT_TUNER_MOMENTS,
-    OT_TUNER_SELF_TUNING, OT_TUNERS
+    OT_TUNER_SELF_TUNING, OT_TUNER_BN_STATS, OT_TUNER_RETRAIN, OT_TUNERS
 } ot_tuner;
 enum { OT_TUNERS_USUAL = OT_TUNER_NEAREST };                         /* the first so many are a campaign's default */
 int         ot_tuner_wants_casebook(ot_tuner t);                     /* learned, nearest, knn, ridge, learned-adam */
 int         ot_tuner_wants_stimulus(ot_tuner t);                     /* those, and moments */
 const char *ot_tuner_name(ot_tuner t);                               /* "closed-form" */
+int         ot_tuner_changes_chip(ot_tuner t);                       /* self-tuning, bn-stats, retrain */
+ot_status   ot_tuner_suits(ot_tuner t, const ot_network *net);       /* OT_E_UNSUPPORTED: bn-stats without batch norm, either with spikes */
 ot_status   ot_tuner_parse(ot_tuner *out, const char *name);         /* OT_E_USAGE lists the names */
 
 typedef struct ot_tune_options {
@@ -48,6 +54,8 @@ typedef struct ot_tune_options {
     int      polish_steps;     /* closed-form-adam: Adam steps after the closed form ... */
     int      polish_images;    /* ... on so many labelled images */
     int      gtm_cells;        /* self-tuning: known cells a chip, 1000 */
+    double   retrain_frac;     /* retrain: share of the crossbar weights, 0.01 */
+    double   retrain_lr;       /* retrain: Adam's learning rate, of weights */
     uint64_t seed;             /* order of images, by (seed, epoch), not by chip */
     ot_optimizer optimizer;    /* of every tuner that takes steps: Adam */
     double   momentum;         /* SGD's; 0: plain */
@@ -121,6 +129,10 @@ ot_status ot_tuning_run(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, const
 /* Self-tuning, of the chip that the plan holds: it is drawn again with its outputs corrected by what its own column says (*estimate, may be
  * NULL), and loaded; knobs untuned.  ot_chip_redraw and ot_plan_load bring it back.  ot_tuning_run refuses this tuner, as it has no chip. */
 ot_status ot_tuning_self(const ot_tuning *t, ot_plan *plan, ot_chip *chip, float *gain, float *offset, double *estimate, ot_tune_cost *cost);
+/* Any tuner that changes the chip: `plan` holds what it made of the chip, knobs 1, 0, until ot_tuning_change_back.  *values (may be NULL): numbers
+ * that were changed on the chip.  Opens a plan of its own on the plan's backend.  OT_E_UNSUPPORTED as ot_tuner_suits.  Since 0.1. */
+ot_status ot_tuning_change(const ot_tuning *t, ot_tuner tuner, ot_plan *plan, ot_chip *chip, float *gain, float *offset, int64_t *values, ot_tune_cost *cost);
+ot_status ot_tuning_change_back(ot_plan *plan, ot_chip *chip);
 /* The same for all n chips of a fleet (opened for tuning) at once: signatures (n, S), gain, offset (n, L), nearest (n), cost (n), whose
  * seconds are each chip's share.  A chip gets the knobs it would get alone.  self-tuning leaves the fleet's chips corrected; the other tuners
  * undo that first.  Since 0.1. */

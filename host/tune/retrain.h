@@ -1,0 +1,11 @@
+/* retrain.h - tuners that change more of a chip than its knobs (change.c is their door): weights written anew, batch norm found again. */
+#ifndef OT_TUNE_RETRAIN_H
+#define OT_TUNE_RETRAIN_H
+
+#include "tune/tuning.h"
+
+/* Into `plan`: the chip with the changed numbers.  *values: how many. */
+ot_status ot__tuning_retrain(const ot_tuning *t, ot_plan *plan, const ot_chip *chip, int64_t *values, ot_tune_cost *cost);
+ot_status ot__tuning_bn_stats(const ot_tuning *t, ot_plan *plan, const ot_chip *chip, int64_t *values, ot_tune_cost *cost);
+
+#endif
