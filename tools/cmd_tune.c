@@ -30,7 +30,7 @@ static const struct argp_option options[] = {
     {"tile", TILE, "N", 0, "images computed at once (128)", 0},
     {"ladder", LADDER, "BITS[:LOW..HIGH]", 0, "spiking networks: round tuned thresholds to 2^BITS levels of LOW..HIGH times the designed ones (0.5..1.5)", 0},
     {"retrain-frac", RETRAIN_FRAC, "X", 0, "retrain: share of the weights that are trained again (0.01)", 0},
-    {"retrain-lr", RETRAIN_LR, "X", 0, "retrain: Adam's learning rate of weights (0.001)", 0},
+    {"retrain-lr", RETRAIN_LR, "X", 0, "retrain: Adam's learning rate of weights (0.003)", 0},
     {"knobs-out", KNOBS_OUT, "F.json", 0, "write gains and offsets (of the one tuner asked for)", 0},
     {0},
 };

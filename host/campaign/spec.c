@@ -76,7 +76,7 @@ int ot__spec_later(const spec_key *k, const char *value)
 {
     static const struct { const char *key, *value; } later[] = {
         {"stuck_lrs", "0"}, {"stuck_hrs", "0"}, {"signature", "full"}, {"ladder_bits", "5"}, {"ladder_low", "0.5"}, {"ladder_high", "1.5"},
-        {"tune.gtm_cells", "1000"}, {"tune.retrain_frac", "0.01"}, {"tune.retrain_lr", "0.001"}, {"tune.policy", "none"}, {"tune.optimizer", "adam"}, {"tune.momentum", "0"}};
+        {"tune.gtm_cells", "1000"}, {"tune.retrain_frac", "0.01"}, {"tune.retrain_lr", "0.003"}, {"tune.policy", "none"}, {"tune.optimizer", "adam"}, {"tune.momentum", "0"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (!strcmp(k->name, later[i].key) && !strcmp(value, later[i].value)) return 1 + (i > 1);
     return 0;

@@ -36,7 +36,7 @@ ot_tune_options ot_tune_defaults(void)
 {
     return (ot_tune_options){
         .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_steps = 20, .polish_images = 1000, .gtm_cells = 1000,
-        .retrain_frac = 0.01, .retrain_lr = 0.001, .seed = 1, .optimizer = OT_OPTIMIZER_ADAM,
+        .retrain_frac = 0.01, .retrain_lr = 0.003, .seed = 1, .optimizer = OT_OPTIMIZER_ADAM,
     };
 }
 

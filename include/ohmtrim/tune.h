@@ -55,7 +55,7 @@ typedef struct ot_tune_options {
     int      polish_images;    /* ... on so many labelled images */
     int      gtm_cells;        /* self-tuning: known cells a chip, 1000 */
     double   retrain_frac;     /* retrain: share of the crossbar weights, 0.01 */
-    double   retrain_lr;       /* retrain: Adam's learning rate, of weights */
+    double   retrain_lr;       /* retrain: Adam's learning rate of weights, 0.003 */
     uint64_t seed;             /* order of images, by (seed, epoch), not by chip */
     ot_optimizer optimizer;    /* of every tuner that takes steps: Adam */
     double   momentum;         /* SGD's; 0: plain */
