@@ -21,5 +21,5 @@ void ot__build_lenet5(ot_model *m)
     ot__model_relu(m, "relu3");
     ot__model_dense(m, "dense2", 84);
     ot__model_relu(m, "relu4");
-    ot__model_dense(m, "dense3", m->classes);
+    ot__model_classes(m, "dense3");
 }

@@ -34,8 +34,8 @@ int  cli_given(const cli_common *c, int key);
 /* Parse with argp; help and usage errors exit at once (0 or 2). */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
-/* Puts the options of `--config FILE`, if given, before the others (cli_parse calls it). */
-ot_status cli_config_words(int *argc, char ***argv);
+/* Puts the options of `--config FILE`, if given, before the others; every long option of `argp` is a key (cli_parse calls it). */
+ot_status cli_config_words(int *argc, char ***argv, const struct argp *argp);
 
 /* Numbers of the command line, checked whole: a wrong one is a usage error that names the option, the text and what is wanted. */
 double   cli_double(struct argp_state *state, const char *option, const char *text, double least, double most);
