@@ -346,6 +346,7 @@ static void list_models(const args *a)
         cJSON_AddStringToObject(o, "text", ot_model_text(i));
         cli_print_json(o);
     }
+    if (!a->common.json) printf("NAME@WIDTH: any of them with its channels times WIDTH, %g to %g (mobilenet@0.25)\n", OT_MODEL_WIDTH_MIN, OT_MODEL_WIDTH_MAX);
 }
 
 static ot_status dry_run(const args *a, const ot_network *net, const ot_data *train)
