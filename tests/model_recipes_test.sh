@@ -33,6 +33,11 @@ run "$cmd" train vgg16@0.25 --data cifar100 --dry-run -q
 check 'classes are those of the data, said to be there or not' "[ $rc = 0 ] && grep -q '^vgg16@0.25: 935796 parameters; 10 epochs of 390 ' '$d/out'"
 run "$cmd" train lenet5 --data "cifar10" --limit 640 --dry-run -q
 check 'a limit counts' "[ $rc = 0 ] && grep -q '62006 parameters; 10 epochs of 5 ' '$d/out'"
+run "$cmd" info resnet18 --data cifar100
+check 'the layer table of a built-in network' "[ $rc = 0 ] && [ \$(grep -c ' conv  ' '$d/out') = 20 ] && grep -q '128,16,16  *8192  *2097152 ' '$d/out' && grep -q '11210432 weights in 21 layers.* 5.555e+08 MACs' '$d/out'"
+fails 'which wants the images it is for' 2 'resnet18@0.5 is a built-in network: --data is wanted' "$cmd" info resnet18@0.5
+fails 'of a set that is known' 2 "data set 'cifar11', want mnist" "$cmd" info resnet18@0.5 --data cifar11
+fails 'what is no built-in network is a file' 3 'resnet19' "$cmd" info resnet19 --data cifar10
 fails 'a folder that is given must be there' 3 'nowhere' "$cmd" train lenet5 --data "cifar10:$d/nowhere" --dry-run
 fails 'a width out of range' 2 "'mobilenet@9': a width of 9, want 0.01..8" "$cmd" train mobilenet@9 --data cifar10 --dry-run -q
 fails 'a width that is none' 2 "'mobilenet@half': a width of 'half', want a number such as 0.25" "$cmd" train mobilenet@half --data cifar10 --dry-run -q

@@ -260,30 +260,14 @@ static ot_status open_network(const args *a, const ot_data *train, ot_network **
 /* Training and test set.  A dry run that does not find the training set takes its published shape, without images. */
 static ot_status open_data(const args *a, ot_data **train, ot_data **test)
 {
-    static const struct {
-        const char *name;
-        ot_data shape;
-    } sets[] = {
-        {"mnist", {.n = 60000, .c = 1, .h = 28, .w = 28, .classes = 10}},
-        {"fashion-mnist", {.n = 60000, .c = 1, .h = 28, .w = 28, .classes = 10}},
-        {"cifar10", {.n = 50000, .c = 3, .h = 32, .w = 32, .classes = 10}},
-        {"cifar100", {.n = 50000, .c = 3, .h = 32, .w = 32, .classes = 100}},
-    };
     ot_status st = ot_data_open(train, a->common.data, OT_SPLIT_TRAIN, a->common.limit);
-    for (size_t i = 0; st == OT_E_OPEN && a->common.dry_run && i < sizeof sets / sizeof *sets; i++) {
-        if (strcmp(sets[i].name, a->common.data)) continue;
-        ot_data *d = ot_alloc(1, sizeof *d);
-        if (d) *d = sets[i].shape;
-        if (!d || !(d->name = ot_strdup(sets[i].name))) {
-            ot_data_free(d);
-            OT_FAIL(OT_E_NOMEM, "data set %s: no memory", sets[i].name);
-        }
-        if (a->common.limit && a->common.limit < d->n) d->n = a->common.limit;
-        cli_say(&a->common, "%s is not here; counted with its published %d images of %d x %d x %d\n", d->name, d->n, d->c, d->h, d->w);
-        *train = d;
-        return OT_OK;
-    }
-    return st == OT_OK ? ot_data_open(test, a->common.data, OT_SPLIT_TEST, a->common.limit) : st;
+    if (st == OT_OK) return ot_data_open(test, a->common.data, OT_SPLIT_TEST, a->common.limit);
+    if (st != OT_E_OPEN || !a->common.dry_run || strchr(a->common.data, ':')) return st;
+    OT_TRY(cli_published_data(train, a->common.data));
+    ot_data *d = *train;
+    if (a->common.limit && a->common.limit < d->n) d->n = a->common.limit;
+    cli_say(&a->common, "%s is not here; counted with its published %d images of %d x %d x %d\n", d->name, d->n, d->c, d->h, d->w);
+    return OT_OK;
 }
 
 /* Hours of training must not end in a file that cannot be written: try it before. */
