@@ -8,8 +8,7 @@
 
 void ot__build_lenet5(ot_model *m)
 {
-    const ot_layer *image = ot_network_layer(m->net, 0);
-    int pad = m->st == OT_OK && image->h < 32 ? 2 : 0;
+    int pad = m->st == OT_OK && ot__model_last(m)->h < 32 ? 2 : 0; /* the last layer so far is the image */
     ot__model_conv(m, "conv1", 6, 5, 1, pad, 1, 1);
     ot__model_relu(m, "relu1");
     ot__model_max_pool(m, "pool1", 2);

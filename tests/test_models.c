@@ -239,6 +239,30 @@ TEST names_widths_and_sizes_that_do_not_go_say_what_would(void)
     PASS();
 }
 
+/* One channel a layer: what is allocated is the same, and building it a thousand times takes no time. */
+TEST every_failed_allocation_is_reported_and_nothing_leaks(int i)
+{
+    char name[40];
+    snprintf(name, sizeof name, "%s@0.01", ot_model_name(i));
+    for (size_t n = 1;; n++) {
+        ot_network *net = NULL;
+        size_t live = ot_memory_now().live;
+        ot_memory_fail_at(n);
+        ot_status st = ot_model_build(&net, name, 1, 32, 32, 2, 1);
+        ot_memory_fail_at(0);
+        if (st == OT_OK) {
+            ot_network_free(net);
+            ASSERT_EQ(live, ot_memory_now().live);
+            ASSERT(n > 20); /* there were so many to fail */
+            break;
+        }
+        ASSERT_EQ(live, ot_memory_now().live);
+        ASSERT_EQ(OT_E_NOMEM, st);
+        ASSERT_EQ(NULL, net);
+    }
+    PASS();
+}
+
 /* ---- every network, narrow, at work ---- */
 
 enum { IMAGES = 12, CLASSES = 3 };
@@ -345,6 +369,8 @@ SUITE(test_models)
     RUN_TEST(a_seed_gives_one_network_of_he_normal_weights);
     RUN_TEST(names_widths_and_sizes_that_do_not_go_say_what_would);
     for (int i = 0; ot_model_name(i); i++) {
+        greatest_set_test_suffix(ot_model_name(i));
+        RUN_TEST1(every_failed_allocation_is_reported_and_nothing_leaks, i);
         greatest_set_test_suffix(ot_model_name(i));
         RUN_TEST1(a_narrow_one_learns, i);
         greatest_set_test_suffix(ot_model_name(i));
