@@ -86,6 +86,7 @@ ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w
 
 int ot__model_wide(const ot_model *m, int out)
 {
+    if (m->width <= 0) return out;
     const int n = (int)floor(m->width * out + 0.5);
     return n > 1 ? n : 1;
 }

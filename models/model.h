@@ -14,7 +14,7 @@ typedef struct ot_model {
     uint64_t seed;
     int at; /* index of the layer added last: what the next one reads */
     int classes;
-    double width; /* 1: as published */
+    double width; /* 1 or 0: as published */
     ot_status st;
 } ot_model;
 
