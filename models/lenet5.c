@@ -8,8 +8,7 @@
 
 void ot__build_lenet5(ot_model *m)
 {
-    const ot_layer *image = ot_network_layer(m->net, 0);
-    int pad = m->st == OT_OK && image->h < 32 ? 2 : 0;
+    int pad = m->st == OT_OK && ot__model_last(m)->h < 32 ? 2 : 0; /* the last layer so far is the image */
     ot__model_conv(m, "conv1", 6, 5, 1, pad, 1, 1);
     ot__model_relu(m, "relu1");
     ot__model_max_pool(m, "pool1", 2);
@@ -21,5 +20,5 @@ void ot__build_lenet5(ot_model *m)
     ot__model_relu(m, "relu3");
     ot__model_dense(m, "dense2", 84);
     ot__model_relu(m, "relu4");
-    ot__model_dense(m, "dense3", m->classes);
+    ot__model_classes(m, "dense3");
 }

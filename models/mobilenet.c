@@ -25,5 +25,5 @@ void ot__build_mobilenet(ot_model *m)
     }
     ot__model_global_average(m, "average");
     ot__model_flatten(m, "flatten");
-    ot__model_dense(m, "dense", m->classes);
+    ot__model_classes(m, "dense");
 }

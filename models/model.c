@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -16,10 +17,15 @@ static const struct {
     {"vgg-s", "small VGG: 3x3 convolutions 32, 64, 128, 128 with batch norm, three max-pools, one dense layer", 8, ot__build_vgg_s},
     {"resnet8", "ResNet with 3 residual blocks of 16, 32, 64 channels", 4, ot__build_resnet8},
     {"resnet20", "ResNet with 9 residual blocks of 16, 32, 64 channels", 4, ot__build_resnet20},
+    {"resnet18", "ResNet-18 for 32 x 32 images: 8 residual blocks of 64 to 512 channels, 1x1 convolutions in the shortcuts", 4,
+     ot__build_resnet18},
     {"mobilenet-s", "small MobileNet: a strided stem and seven depthwise-separable blocks up to 128 channels", 4,
      ot__build_mobilenet_s},
     {"mobilenet", "MobileNet v1 for 32 x 32 images: 13 depthwise-separable blocks up to 1024 channels", 4, ot__build_mobilenet},
-    {"vgg16", "VGG-16 with batch norm and one dense layer, for 32 x 32 images", 32, ot__build_vgg16},
+    {"vgg11", "VGG-11 with batch norm and one dense layer (8+1), for 32 x 32 images", 32, ot__build_vgg11},
+    {"vgg16", "VGG-16 with batch norm and one dense layer (13+1), for 32 x 32 images", 32, ot__build_vgg16},
+    {"vgg16-3", "VGG-16 with batch norm and three dense layers of 4096, 4096, classes (13+3), for 32 x 32 images", 32, ot__build_vgg16_3},
+    {"vgg16-3-512", "the same with dense layers of 512, 512, classes", 32, ot__build_vgg16_3_512},
     {"snn-vgg9", "spiking VGG-9 of paper 002: 7 convolutions, 2 dense layers, average pooling of spikes, 25 steps", 8, ot__build_snn_vgg9},
     {"snn-vgg9-max", "the same with max-pooling, so that every crossbar sees spikes alone", 8, ot__build_snn_vgg9_max},
     {"snn-s", "small spiking network: five strided convolutions with batch norm, one dense layer, 6 steps", 4, ot__build_snn_s},
@@ -30,25 +36,44 @@ enum { N_MODELS = sizeof models / sizeof *models };
 const char *ot_model_name(int i) { return i >= 0 && i < N_MODELS ? models[i].name : NULL; }
 const char *ot_model_text(int i) { return i >= 0 && i < N_MODELS ? models[i].text : NULL; }
 
+static ot_status unknown(const char *name)
+{
+    char list[512] = "";
+    for (int i = 0; i < N_MODELS; i++) {
+        if (i) strncat(list, ", ", sizeof list - strlen(list) - 1);
+        strncat(list, models[i].name, sizeof list - strlen(list) - 1);
+    }
+    OT_FAIL(OT_E_RANGE, "'%s' is not a built-in network; there are %s", name, list);
+}
+
+/* What follows the @ of NAME@WIDTH; 1 where there is none. */
+static ot_status read_width(double *width, const char *name)
+{
+    const char *text = strchr(name, '@');
+    char *end = NULL;
+    *width = 1;
+    if (!text++) return OT_OK;
+    if (*text && !text[strspn(text, "0123456789.")]) *width = strtod(text, &end);
+    if (!end || *end) OT_FAIL(OT_E_RANGE, "'%s': a width of '%s', want a number such as 0.25", name, text);
+    if (!(*width >= OT_MODEL_WIDTH_MIN && *width <= OT_MODEL_WIDTH_MAX))
+        OT_FAIL(OT_E_RANGE, "'%s': a width of %g, want %g..%g", name, *width, OT_MODEL_WIDTH_MIN, OT_MODEL_WIDTH_MAX);
+    return OT_OK;
+}
+
 ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w, int classes, uint64_t seed)
 {
     int which = 0;
-    while (which < N_MODELS && strcmp(models[which].name, name)) which++;
-    if (which == N_MODELS) {
-        char list[256] = "";
-        for (int i = 0; i < N_MODELS; i++) {
-            if (i) strncat(list, ", ", sizeof list - strlen(list) - 1);
-            strncat(list, models[i].name, sizeof list - strlen(list) - 1);
-        }
-        OT_FAIL(OT_E_RANGE, "'%s' is not a built-in network; there are %s", name, list);
-    }
+    size_t length = strcspn(name, "@");
+    while (which < N_MODELS && (strlen(models[which].name) != length || strncmp(models[which].name, name, length))) which++;
+    if (which == N_MODELS) return unknown(name);
+    ot_model m = {.seed = seed, .classes = classes};
+    OT_TRY(read_width(&m.width, name));
     if (!(c >= 1 && c <= 4096)) OT_FAIL(OT_E_SHAPE, "%s: images have %d channels, want 1..4096", name, c);
     if (!(h >= models[which].least && w >= models[which].least && h <= 4096 && w <= 4096))
         OT_FAIL(OT_E_SHAPE, "%s: images are %d x %d, want %d x %d to 4096 x 4096", name, h, w, models[which].least,
                 models[which].least);
     if (!(classes >= 2 && classes <= 65536)) OT_FAIL(OT_E_RANGE, "%s: %d classes, want 2..65536", name, classes);
 
-    ot_model m = {.seed = seed, .classes = classes};
     m.st = ot_network_new(&m.net, name, c, h, w);
     models[which].build(&m);
     if (m.st != OT_OK) {
@@ -57,6 +82,13 @@ ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w
     }
     *out = m.net;
     return OT_OK;
+}
+
+int ot__model_wide(const ot_model *m, int out)
+{
+    if (m->width <= 0) return out;
+    const int n = (int)floor(m->width * out + 0.5);
+    return n > 1 ? n : 1;
 }
 
 const ot_layer *ot__model_last(const ot_model *m) { return ot_network_layer(m->net, m->at); }
@@ -87,12 +119,13 @@ static float *constant(ot_model *m, int n, float value)
 
 void ot__model_conv(ot_model *m, const char *name, int out, int kernel, int stride, int pad, int groups, int with_bias)
 {
-    float *bias = with_bias ? constant(m, out, 0) : NULL;
+    const int wide = ot__model_wide(m, out);
+    float *bias = with_bias ? constant(m, wide, 0) : NULL;
     add(m, &(ot_layer){.op = OT_OP_CONV,
                        .name = name,
                        .in = {m->at, -1},
-                       .c = out,
-                       .groups = groups,
+                       .c = wide,
+                       .groups = groups > 1 ? ot__model_wide(m, groups) : 1,
                        .kh = kernel,
                        .kw = kernel,
                        .sh = stride,
@@ -174,13 +207,16 @@ void ot__model_flatten(ot_model *m, const char *name)
     add(m, &(ot_layer){.op = OT_OP_RESHAPE, .name = name, .in = {m->at, -1}, .c = l->c * l->h * l->w, .h = 1, .w = 1});
 }
 
-void ot__model_dense(ot_model *m, const char *name, int out)
+static void dense(ot_model *m, const char *name, int out)
 {
     float *bias = constant(m, out, 0);
     add(m, &(ot_layer){.op = OT_OP_DENSE, .name = name, .in = {m->at, -1}, .c = out, .groups = 1, .bias = bias});
     ot_free(bias);
     fill(m);
 }
+
+void ot__model_dense(ot_model *m, const char *name, int out) { dense(m, name, ot__model_wide(m, out)); }
+void ot__model_classes(ot_model *m, const char *name) { dense(m, name, m->classes); }
 
 void ot__model_add(ot_model *m, const char *name, int other)
 {
@@ -191,16 +227,16 @@ void ot__model_halve(ot_model *m, const char *slice_name, const char *pad_name, 
 {
     if (m->st != OT_OK) return;
     const ot_layer *l = ot_network_layer(m->net, from);
-    int c = l->c, h = (l->h + 1) / 2, w = (l->w + 1) / 2, before = (out - c) / 2;
+    int c = l->c, h = (l->h + 1) / 2, w = (l->w + 1) / 2, wide = ot__model_wide(m, out), before = (wide - c) / 2;
     add(m, &(ot_layer){.op = OT_OP_SLICE, .name = slice_name, .in = {from, -1}, .c = c, .h = h, .w = w, .slice_step = {1, 2, 2}});
     add(m, &(ot_layer){.op = OT_OP_PAD,
                        .name = pad_name,
                        .in = {m->at, -1},
-                       .c = out,
+                       .c = wide,
                        .h = h,
                        .w = w,
                        .pad_before = {before, 0, 0},
-                       .pad_after = {out - c - before, 0, 0}});
+                       .pad_after = {wide - c - before, 0, 0}});
 }
 
 void ot__model_conv_norm_relu(ot_model *m, const char *name, int out, int kernel, int stride, int groups)

@@ -1,7 +1,8 @@
 /* model.h - how a built-in network is written down: a chain of calls on one `ot_model`, each adding a layer after the last one.
  *
  * The first failure is kept in `st` and every later call does nothing, so that a network reads as a list of layers; ot_model_build
- * looks at `st` once at the end.  Weights are He normal (sd = sqrt(2 / fan_in)), biases and beta 0, gamma 1: weight i of crossbar
+ * looks at `st` once at the end.  Channel counts are written as those of the full network: the calls below multiply them by `width`
+ * (`mobilenet@0.25`), so a builder says nothing about it.  Weights are He normal (sd = sqrt(2 / fan_in)), biases and beta 0, gamma 1: weight i of crossbar
  * layer k is a function of (seed, k, i) alone, so a seed gives the same network on any machine. */
 #ifndef OT_MODELS_MODEL_H
 #define OT_MODELS_MODEL_H
@@ -13,10 +14,13 @@ typedef struct ot_model {
     uint64_t seed;
     int at; /* index of the layer added last: what the next one reads */
     int classes;
+    double width; /* 1 or 0: as published */
     ot_status st;
 } ot_model;
 
-/* `name` is the layer's own; a pad of kernel / 2 keeps sizes, stride divides them. */
+/* `out` channels times m->width: the nearest whole number, halves up, at least 1.  What every call below makes of its `out`. */
+int ot__model_wide(const ot_model *m, int out);
+/* `name` is the layer's own; a pad of kernel / 2 keeps sizes, stride divides them.  groups: 1, or `out` (depthwise). */
 void ot__model_conv(ot_model *m, const char *name, int out, int kernel, int stride, int pad, int groups, int with_bias);
 void ot__model_norm(ot_model *m, const char *name);
 void ot__model_relu(ot_model *m, const char *name);
@@ -27,6 +31,8 @@ void ot__model_max_pool(ot_model *m, const char *name, int kernel);
 void ot__model_global_average(ot_model *m, const char *name);
 void ot__model_flatten(ot_model *m, const char *name);
 void ot__model_dense(ot_model *m, const char *name, int out);
+/* The last dense layer: one output a class, whatever the width. */
+void ot__model_classes(ot_model *m, const char *name);
 /* Adds the output of layer `other` to that of the last one. */
 void ot__model_add(ot_model *m, const char *name, int other);
 /* Every second row and column of layer `from`, with channels of zeros around up to `out` (ResNet's option A). */
@@ -44,9 +50,13 @@ void ot__build_lenet5(ot_model *m);
 void ot__build_vgg_s(ot_model *m);
 void ot__build_resnet8(ot_model *m);
 void ot__build_resnet20(ot_model *m);
+void ot__build_resnet18(ot_model *m);
 void ot__build_mobilenet_s(ot_model *m);
 void ot__build_mobilenet(ot_model *m);
+void ot__build_vgg11(ot_model *m);
 void ot__build_vgg16(ot_model *m);
+void ot__build_vgg16_3(ot_model *m);
+void ot__build_vgg16_3_512(ot_model *m);
 void ot__build_snn_vgg9(ot_model *m);
 void ot__build_snn_vgg9_max(ot_model *m);
 void ot__build_snn_s(ot_model *m);

@@ -1,18 +1,45 @@
-/* resnet.c - the CIFAR ResNets of He et al. (2015): 6 n + 2 layers, n = 1 (ResNet-8) or 3 (ResNet-20).
+/* resnet.c - residual networks (He et al. 2015) for 32 x 32 images.
  *
- *     conv 16 - n blocks of 16 - n blocks of 32, the first with stride 2 - n blocks of 64, likewise - global average - dense
+ *     resnet8, resnet20   conv 16 - stages of 16, 32, 64 channels with n = 1 or 3 blocks each: 6 n + 2 layers
+ *     resnet18            conv 64 - stages of 64, 128, 256, 512 channels with 2 blocks each
+ *
+ * then global average - dense; the first block of each stage but the first has stride 2.
+ *
  *     block: conv - norm - ReLU - conv - norm - (+ shortcut) - ReLU
  *
- * Shortcuts across a change of size have no weights (option A): every second pixel (Slice), channels of zeros before and after
- * (Pad).  The second ReLU of a block stands after the addition.  ResNet-20 has 269,722 parameters, ResNet-8 75,290, for 3 channels and
- * ten classes. */
+ * The second ReLU of a block stands after the addition.  Shortcuts across a change of size: resnet8 and resnet20 take every second pixel
+ * (Slice) and add channels of zeros before and after (Pad): no weights (option A).  resnet18 has a 1x1 convolution of stride 2 and a
+ * batch norm there.  For 3 channels ResNet-20 has 269,722 parameters and ResNet-8 75,290 (ten classes), ResNet-18 11,220,132 (hundred;
+ * 11,210,432 of them crossbar weights in 21 layers), 17 ReLU layers, 555 M multiply-accumulates. */
 #include "model.h"
 
 #include <stdio.h>
 
-static void block(ot_model *m, int number, int out, int stride)
+typedef struct shape {
+    int channels, stages, blocks; /* of the first stage; how many; in each */
+    int projects;                 /* shortcuts with a convolution of their own */
+} shape;
+
+/* What is added to the main path where the size changes; m->at is it afterwards. */
+static void shortcut(ot_model *m, const shape *s, int number, int from, int out)
 {
     char a[32], b[32];
+    if (s->projects) {
+        m->at = from;
+        snprintf(a, sizeof a, "block%d.shortcut.conv", number);
+        ot__model_conv(m, a, out, 1, 2, 0, 1, 0);
+        snprintf(a, sizeof a, "block%d.shortcut.norm", number);
+        ot__model_norm(m, a);
+        return;
+    }
+    snprintf(a, sizeof a, "block%d.slice", number);
+    snprintf(b, sizeof b, "block%d.pad", number);
+    ot__model_halve(m, a, b, from, out);
+}
+
+static void block(ot_model *m, const shape *s, int number, int out, int stride)
+{
+    char a[32];
     int in = m->at;
     snprintf(a, sizeof a, "block%d.1", number);
     ot__model_conv_norm_relu(m, a, out, 3, stride, 1);
@@ -22,9 +49,7 @@ static void block(ot_model *m, int number, int out, int stride)
     ot__model_norm(m, a);
     int main_path = m->at;
     if (stride == 2) {
-        snprintf(a, sizeof a, "block%d.slice", number);
-        snprintf(b, sizeof b, "block%d.pad", number);
-        ot__model_halve(m, a, b, in, out);
+        shortcut(m, s, number, in, out);
         in = m->at;
         m->at = main_path;
     }
@@ -34,15 +59,16 @@ static void block(ot_model *m, int number, int out, int stride)
     ot__model_relu(m, a);
 }
 
-static void build(ot_model *m, int n)
+static void build(ot_model *m, const shape *s)
 {
-    ot__model_conv_norm_relu(m, "stem", 16, 3, 1, 1);
-    for (int stage = 0, number = 1; stage < 3; stage++)
-        for (int i = 0; i < n; i++) block(m, number++, 16 << stage, stage > 0 && i == 0 ? 2 : 1);
+    ot__model_conv_norm_relu(m, "stem", s->channels, 3, 1, 1);
+    for (int stage = 0, number = 1; stage < s->stages; stage++)
+        for (int i = 0; i < s->blocks; i++) block(m, s, number++, s->channels << stage, stage > 0 && i == 0 ? 2 : 1);
     ot__model_global_average(m, "average");
     ot__model_flatten(m, "flatten");
-    ot__model_dense(m, "dense", m->classes);
+    ot__model_classes(m, "dense");
 }
 
-void ot__build_resnet8(ot_model *m) { build(m, 1); }
-void ot__build_resnet20(ot_model *m) { build(m, 3); }
+void ot__build_resnet8(ot_model *m) { build(m, &(shape){16, 3, 1, 0}); }
+void ot__build_resnet20(ot_model *m) { build(m, &(shape){16, 3, 3, 0}); }
+void ot__build_resnet18(ot_model *m) { build(m, &(shape){64, 4, 2, 1}); }

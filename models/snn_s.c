@@ -20,7 +20,7 @@ static void build(ot_model *m, const conv *layers, int n, int steps)
     }
     ot__model_flatten(m, "flatten");
     snprintf(name, sizeof name, "layer%d.dense", n + 1);
-    ot__model_dense(m, name, m->classes);
+    ot__model_classes(m, name);
     snprintf(name, sizeof name, "layer%d.spike", n + 1);
     ot__model_spike(m, name);
     ot__model_spiking(m, steps);

@@ -26,7 +26,7 @@ static void build(ot_model *m, int max)
     ot__model_flatten(m, "flatten");
     ot__model_dense(m, "layer8.dense", 1024);
     ot__model_spike(m, "layer8.spike");
-    ot__model_dense(m, "layer9.dense", m->classes);
+    ot__model_classes(m, "layer9.dense");
     ot__model_spike(m, "layer9.spike");
     ot__model_spiking(m, 25);
 }

@@ -17,5 +17,5 @@ void ot__build_vgg_s(ot_model *m)
     ot__model_max_pool(m, "pool3", 2);
     ot__model_global_average(m, "average");
     ot__model_flatten(m, "flatten");
-    ot__model_dense(m, "dense", m->classes);
+    ot__model_classes(m, "dense");
 }

@@ -1,4 +1,4 @@
-/* test_train.c - builders, schedules, optimisers, augmentation, gradients of a training plan, the loop and its checkpoints. */
+/* test_train.c - schedules, optimisers, augmentation, gradients of a training plan, the loop and its checkpoints. */
 #include "base/fail.h"
 #include "base/file.h"
 #include "check.h"
@@ -13,91 +13,6 @@
 #include <stdlib.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-/* ---- networks ---- */
-
-TEST built_in_networks_have_their_published_sizes(void)
-{
-    static const struct {
-        const char *name;
-        int c, side;
-        size_t parameters;
-        double macs;
-        int relus;
-    } want[] = {
-        {"lenet5", 1, 28, 61706, 416520, 4},
-        {"lenet5", 3, 32, 62006, 651720, 4},
-        {"vgg-s", 3, 32, 242474, 19760384, 4},
-        {"resnet8", 3, 32, 75290, 12239488, 7},
-        {"resnet20", 3, 32, 269722, 40551040, 19},
-        {"mobilenet-s", 1, 28, 38504 - 2 * 15, 368368, 15}, /* 38,504 counts the 30 knobs */
-        {"mobilenet", 3, 32, 3217226, 46354432, 27},
-        {"vgg16", 3, 32, 14728266, 313201664, 13},
-    };
-    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
-        ot_network *net;
-        OK(ot_model_build(&net, want[i].name, want[i].c, want[i].side, want[i].side, 10, 1));
-        ASSERT_EQm(want[i].name, want[i].parameters, ot_network_parameters(net));
-        double macs = 0;
-        for (int l = 0; l < ot_network_layers(net); l++) macs += ot_network_macs(net, l);
-        ASSERT_EQm(want[i].name, want[i].macs, macs);
-        ASSERT_EQm(want[i].name, want[i].relus, ot_network_relus(net));
-        ASSERT_EQm(want[i].name, 10, ot_network_classes(net));
-        ASSERT_EQm(want[i].name, NULL, ot_network_warning(net, 0) ? strstr(ot_network_warning(net, 0), "zero") : NULL);
-        ot_network_free(net);
-    }
-    PASS();
-}
-
-TEST every_listed_network_builds_at_its_smallest_size(void)
-{
-    for (int i = 0; ot_model_name(i); i++) {
-        ot_network *net;
-        ASSERT(ot_model_text(i) && *ot_model_text(i));
-        int deep = !strcmp(ot_model_name(i), "vgg16");      /* five poolings */
-        OK(ot_model_build(&net, ot_model_name(i), 2, deep ? 32 : 12, deep ? 33 : 13, 3, 1));
-        ASSERT_EQ(3, ot_network_classes(net));
-        ot_network_free(net);
-        FAILS(OT_E_SHAPE, "want", ot_model_build(&net, ot_model_name(i), 2, 3, 3, 3, 1));
-    }
-    ASSERT_EQ(NULL, ot_model_name(-1));
-    PASS();
-}
-
-TEST a_seed_gives_one_network_of_he_normal_weights(void)
-{
-    ot_network *a, *b, *c;
-    OK(ot_model_build(&a, "resnet20", 3, 32, 32, 10, 7));
-    OK(ot_model_build(&b, "resnet20", 3, 32, 32, 10, 7));
-    OK(ot_model_build(&c, "resnet20", 3, 32, 32, 10, 8));
-    for (int k = 0; k < ot_network_crossbars(a); k++) {
-        const ot_layer *l = ot_network_crossbar(a, k);
-        size_t n = ot_layer_weights(l);
-        double sum = 0, squares = 0;
-        ASSERT_MEM_EQ(l->weight, ot_network_crossbar(b, k)->weight, n * sizeof(float));
-        ASSERT(memcmp(l->weight, ot_network_crossbar(c, k)->weight, n * sizeof(float)));
-        for (size_t i = 0; i < n; i++) sum += l->weight[i], squares += (double)l->weight[i] * l->weight[i];
-        /* sd of a sample sd is 1 / sqrt(2 n), of a mean 1 / sqrt(n): 5 of them */
-        double want = sqrt(2.0 / ot_layer_fan_in(a, l));
-        ASSERT_IN_RANGE(want, sqrt(squares / n), 5 * want / sqrt(2.0 * n));
-        ASSERT_IN_RANGE(0, sum / n, 5 * want / sqrt((double)n));
-    }
-    ot_network_free(a);
-    ot_network_free(b);
-    ot_network_free(c);
-    PASS();
-}
-
-TEST names_and_sizes_that_do_not_go_say_what_would(void)
-{
-    ot_network *net;
-    FAILS(OT_E_RANGE, "'lenet6' is not a built-in network; there are lenet5, vgg-s",
-          ot_model_build(&net, "lenet6", 1, 28, 28, 10, 1));
-    FAILS(OT_E_SHAPE, "10 x 28", ot_model_build(&net, "lenet5", 1, 10, 28, 10, 1));
-    FAILS(OT_E_SHAPE, "0 channels", ot_model_build(&net, "lenet5", 0, 28, 28, 10, 1));
-    FAILS(OT_E_RANGE, "1 classes", ot_model_build(&net, "lenet5", 1, 28, 28, 1, 1));
-    PASS();
-}
 
 /* ---- pure functions ---- */
 
@@ -830,10 +745,6 @@ SUITE(test_train)
 {
     make_set(&train_set, train_pixels, train_labels, 1);
     make_set(&test_set, test_pixels, test_labels, 2);
-    RUN_TEST(built_in_networks_have_their_published_sizes);
-    RUN_TEST(every_listed_network_builds_at_its_smallest_size);
-    RUN_TEST(a_seed_gives_one_network_of_he_normal_weights);
-    RUN_TEST(names_and_sizes_that_do_not_go_say_what_would);
     RUN_TEST(schedules_follow_their_closed_forms);
     RUN_TEST1(schedules_keep_the_bits_they_had, OT_SCHEDULE_COSINE);
     RUN_TEST1(schedules_keep_the_bits_they_had, OT_SCHEDULE_STEP);

@@ -22,7 +22,7 @@ static const struct argp_option options[] = {
     {"bits", CLI_BITS, "N", 0, "magnitude bits a weight, 2..16 (16)", 0},
     {"stuck-lrs", CLI_STUCK_LRS, "X", 0, "share of cells stuck in LRS, 0..1 (0)", 0},
     {"stuck-hrs", CLI_STUCK_HRS, "X", 0, "share of cells stuck in HRS, 0..1 (0)", 0},
-    {"config", CLI_CONFIG, "FILE", 0, "YAML file with these options as keys (sys_share: 0.5); the command line wins", 0},
+    {"config", CLI_CONFIG, "FILE", 0, "YAML file with any of these options as keys (sys_share: 0.5); the command line wins", 0},
     {"dry-run", CLI_DRY_RUN, 0, 0, "say what would be done and how much memory it takes, then stop", 0},
     {"json", CLI_JSON, 0, 0, "results as JSON, one object a line", 0},
     {"quiet", 'q', 0, 0, "no progress and no remarks", 0},
@@ -107,7 +107,7 @@ void cli_defaults(cli_common *c)
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     argp_err_exit_status = 2;
-    ot_status st = cli_config_words(&argc, &argv);
+    ot_status st = cli_config_words(&argc, &argv, argp);
     if (st != OT_OK) {
         fprintf(stderr, "%s: %s\n", argv[0], ot_last_error());
         exit(ot_status_exit(st));

@@ -34,8 +34,8 @@ int  cli_given(const cli_common *c, int key);
 /* Parse with argp; help and usage errors exit at once (0 or 2). */
 void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
-/* Puts the options of `--config FILE`, if given, before the others (cli_parse calls it). */
-ot_status cli_config_words(int *argc, char ***argv);
+/* Puts the options of `--config FILE`, if given, before the others; every long option of `argp` is a key (cli_parse calls it). */
+ot_status cli_config_words(int *argc, char ***argv, const struct argp *argp);
 
 /* Numbers of the command line, checked whole: a wrong one is a usage error that names the option, the text and what is wanted. */
 double   cli_double(struct argp_state *state, const char *option, const char *text, double least, double most);
@@ -52,6 +52,10 @@ void cli_json_number(cJSON *object, const char *name, double value);      /* NaN
 
 /* Warnings of the network go to stderr. */
 ot_status cli_open_network(const cli_common *c, ot_network **net, const char *path);
+/* Is a word a built-in network, NAME or NAME@WIDTH, and no file? */
+int cli_is_model(const char *word);
+/* The training set of a name (mnist, ..., cifar100; what follows a colon does not count) as published: numbers and shape, no images. */
+ot_status cli_published_data(ot_data **out, const char *name);
 /* --device-model; says how many cells at --sigma lie outside what the device describes. */
 ot_status cli_open_device(const cli_common *c, ot_device *dev);
 ot_status cli_open_backend(const cli_common *c, ot_backend **be);         /* says what was picked and why */

@@ -21,7 +21,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->network = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!a->network) argp_error(state, "want a network (an ONNX file)");
+        if (!a->network) argp_error(state, "want a network (an ONNX file, or a built-in one)");
+        if (cli_is_model(a->network) && !a->common.data) argp_error(state, "%s is a built-in network: --data is wanted for its images and classes (mnist, fashion-mnist, cifar10 or cifar100)", a->network);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -33,9 +34,10 @@ static const char doc[] =
     "\vExamples:\n"
     "  ohmtrim info models/mobilenet-s.onnx\n"
     "  ohmtrim info models/mobilenet-s.onnx --json\n"
+    "  ohmtrim info resnet18@0.5 --data cifar100       a built-in network as it would be built (train --list); needs no images\n"
     "Which ONNX files can be read: docs/onnx.md.";
 static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};
-static const struct argp argp = {0, parse, "NET.onnx", doc, children, NULL, NULL};
+static const struct argp argp = {0, parse, "NET.onnx|MODEL[@WIDTH]", doc, children, NULL, NULL};
 
 static const char *op_name(ot_op op)
 {
@@ -200,6 +202,16 @@ static void print_table(const args *a, const ot_network *net, const totals *t)
            (double)t->tune / 1048576);
 }
 
+static ot_status open_or_build(const args *a, ot_network **net)
+{
+    ot_data *shape = NULL;
+    if (!cli_is_model(a->network)) return cli_open_network(&a->common, net, a->network);
+    ot_status st = cli_published_data(&shape, a->common.data);
+    if (st == OT_OK) st = ot_model_build(net, a->network, shape->c, shape->h, shape->w, shape->classes, a->common.variation.seed);
+    ot_data_free(shape);
+    return st;
+}
+
 int cmd_info(int argc, char **argv);      /* called by ohmtrim.c */
 int cmd_info(int argc, char **argv)
 {
@@ -208,7 +220,7 @@ int cmd_info(int argc, char **argv)
     cli_parse(&argp, argc, argv, &a);
     ot_network *net = NULL;
     totals t = {0};
-    ot_status st = cli_open_network(&a.common, &net, a.network);
+    ot_status st = open_or_build(&a, &net);
     if (st == OT_OK) st = add_up(&t, &a, net);
     if (st == OT_OK) (a.common.json ? print_json : print_table)(&a, net, &t);
     ot_network_free(net);

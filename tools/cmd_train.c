@@ -32,6 +32,7 @@ enum {
     RESET,
     SURROGATE,
     SPIKE_LOSS,
+    NETWORK,
     LIST
 };
 
@@ -57,6 +58,7 @@ static const struct argp_option options[] = {
     {"leak", LEAK, "X", 0, "spiking networks: what a membrane keeps from step to step, 0 to 1 (1: no leak)", 0},
     {"surrogate", SURROGATE, "atan|fast-sigmoid|boxcar[:K]", 0, "spiking networks: what stands for a spike's derivative (atan:2)", 0},
     {"spike-loss", SPIKE_LOSS, "count|rate", 0, "spiking networks: cross-entropy of counts, or the mean of each step's (count)", 0},
+    {"network", NETWORK, "MODEL|NET.onnx", 0, "the network, for recipes (--config); one given as a word wins", 0},
     {"list", LIST, 0, 0, "list the built-in networks", 0},
     {0},
 };
@@ -66,6 +68,7 @@ typedef struct args {
     ot_train_options opt;
     train_robust_args robust;
     const char *model, *out;
+    const char *configured; /* --network: the model if no word says it */
     ot_spiking spiking; /* steps 0: the network's */
     ot_reset reset;
     int coding_given, reset_given, list, lr_given, schedule_given;
@@ -165,6 +168,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (strcmp(arg, "count") && strcmp(arg, "rate")) argp_error(state, "--spike-loss = '%s', want count or rate", arg);
         a->opt.spike_loss = strcmp(arg, "rate") ? OT_SPIKE_LOSS_COUNT : OT_SPIKE_LOSS_RATE;
         return 0;
+    case NETWORK: a->configured = arg; return 0;
     case LIST: a->list = 1; return 0;
     case ARGP_KEY_ARG:
         if (a->model) argp_error(state, "'%s': one network only, and '%s' was given", arg, a->model);
@@ -174,6 +178,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (a->list) return 0;
         if (a->opt.policy.n && (a->lr_given || a->schedule_given)) argp_error(state, "--policy says the rates: want it without --lr and --schedule");
         if (a->opt.policy.n) a->opt.schedule = OT_SCHEDULE_POLICY;
+        if (!a->model) a->model = a->configured;
         if (!a->model) argp_error(state, "a network is wanted: a built-in one (see --list) or an ONNX file");
         if (!a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
         if (!a->out && !a->common.dry_run) argp_error(state, "-o OUT.onnx is wanted: the file to write");
@@ -186,13 +191,19 @@ static const struct argp_child children[] = {{&train_robust_argp, 0, "Networks t
 static const struct argp argp = {
     options,
     parse,
-    "MODEL|NET.onnx",
+    "MODEL[@WIDTH]|NET.onnx",
     "Trains a built-in network (--list), or trains an ONNX file further, on the CPU.\v"
     "Prints one line an epoch.  The result depends on the options and the machine's instruction set, never on --threads or on "
     "interruptions.  A built-in network takes the mean and standard deviation of the training pixels as its normalisation; a file "
     "keeps "
     "its own.  --limit N uses the first N training images too.\n\n"
-    "Example:\n  ohmtrim train mobilenet-s --data fashion-mnist --epochs 4 --lr 0.1 -o mobilenet-s.onnx",
+    "MODEL@WIDTH is a built-in network with all its channels, and the outputs of its hidden dense layers, times WIDTH (0.01 to 8): the nearest "
+    "whole number each, halves up, at least 1.  mobilenet@0.25 has a fifteenth of mobilenet's weights.\n\n"
+    "Recipes are files of options (--config); models/ has one a network.  A dry run needs no data: a set that is not here counts with its "
+    "published size.\n\n"
+    "Examples:\n  ohmtrim train mobilenet-s --data fashion-mnist --epochs 4 --lr 0.1 -o mobilenet-s.onnx\n"
+    "  ohmtrim train --config models/resnet20.yaml\n"
+    "  ohmtrim train vgg16@0.5 --config models/vgg16.yaml -o half.onnx --dry-run",
     children,
     NULL,
     NULL};
@@ -232,8 +243,9 @@ static ot_status build_or_open(const args *a, const ot_data *train, ot_network *
     size_t n = strlen(a->model);
     if (strchr(a->model, '/') || (n > 5 && !strcmp(a->model + n - 5, ".onnx"))) return cli_open_network(&a->common, net, a->model);
     ot_status st = ot_model_build(net, a->model, train->c, train->h, train->w, train->classes, a->opt.seed);
+    const int images = train->pixels || train->values;                           /* a dry run may have none */
     const int coded = a->coding_given && a->spiking.coding != OT_CODING_DIRECT;  /* pixels stay what they are then */
-    if (st == OT_OK && !coded) st = ot_train_normalise(*net, train);
+    if (st == OT_OK && images && !coded) st = ot_train_normalise(*net, train);
     const char *names = class_names(train);
     if (st == OT_OK && names) st = ot_network_set_class_names(*net, names);
     return st;
@@ -243,6 +255,19 @@ static ot_status open_network(const args *a, const ot_data *train, ot_network **
 {
     ot_status st = build_or_open(a, train, net);
     return st == OT_OK ? set_spiking(a, *net) : st;
+}
+
+/* Training and test set.  A dry run that does not find the training set takes its published shape, without images. */
+static ot_status open_data(const args *a, ot_data **train, ot_data **test)
+{
+    ot_status st = ot_data_open(train, a->common.data, OT_SPLIT_TRAIN, a->common.limit);
+    if (st == OT_OK) return ot_data_open(test, a->common.data, OT_SPLIT_TEST, a->common.limit);
+    if (st != OT_E_OPEN || !a->common.dry_run || strchr(a->common.data, ':')) return st;
+    OT_TRY(cli_published_data(train, a->common.data));
+    ot_data *d = *train;
+    if (a->common.limit && a->common.limit < d->n) d->n = a->common.limit;
+    cli_say(&a->common, "%s is not here; counted with its published %d images of %d x %d x %d\n", d->name, d->n, d->c, d->h, d->w);
+    return OT_OK;
 }
 
 /* Hours of training must not end in a file that cannot be written: try it before. */
@@ -305,6 +330,7 @@ static void list_models(const args *a)
         cJSON_AddStringToObject(o, "text", ot_model_text(i));
         cli_print_json(o);
     }
+    if (!a->common.json) printf("NAME@WIDTH: any of them with its channels times WIDTH, %g to %g (mobilenet@0.25)\n", OT_MODEL_WIDTH_MIN, OT_MODEL_WIDTH_MAX);
 }
 
 static ot_status dry_run(const args *a, const ot_network *net, const ot_data *train)
@@ -375,8 +401,7 @@ int cmd_train(int argc, char **argv)
     int rc = 4;
     ot_status st = train_robust_take(&a.opt, &a.robust, &a.common);
     if (st == OT_OK) st = ot_train_check(&a.opt);
-    if (st == OT_OK) st = ot_data_open(&train, a.common.data, OT_SPLIT_TRAIN, a.common.limit);
-    if (st == OT_OK) st = ot_data_open(&test, a.common.data, OT_SPLIT_TEST, a.common.limit);
+    if (st == OT_OK) st = open_data(&a, &train, &test);
     if (st == OT_OK) st = open_network(&a, train, &net);
     if (st != OT_OK) goto done;
     if (a.common.dry_run) {

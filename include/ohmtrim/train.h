@@ -27,9 +27,13 @@
 extern "C" {
 #endif
 
-/* Networks that can be built by name: lenet5, vgg-s, resnet8, resnet20, mobilenet-s, ...; weights drawn from the seed (He normal), the
- * same on any machine.  `c, h, w, classes`: the data set's.  OT_E_RANGE for a name or number of classes, OT_E_SHAPE for images, that do
- * not go; *out is the caller's to free. */
+/* Networks that can be built by name: lenet5, vgg-s, vgg16, resnet18, resnet20, mobilenet, ...; weights drawn from the seed (He normal),
+ * the same on any machine.  `c, h, w, classes`: the data set's.  NAME@WIDTH, as in "mobilenet@0.25": the network with all its channels
+ * (and the outputs of hidden dense layers) times WIDTH, each the nearest whole number, halves up, at least 1; for machines without a
+ * GPU, as multiply-accumulates go with about its square.  OT_E_RANGE for a name, width or number of classes, OT_E_SHAPE for images, that
+ * do not go; *out is the caller's to free. */
+#define OT_MODEL_WIDTH_MIN 0.01
+#define OT_MODEL_WIDTH_MAX 8.0
 ot_status ot_model_build(ot_network **out, const char *name, int c, int h, int w, int classes, uint64_t seed);
 const char *ot_model_name(int i); /* NULL past the last */
 const char *ot_model_text(int i); /* one line about it */
