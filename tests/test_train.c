@@ -5,12 +5,14 @@
 #include "models/model.h"
 #include "train/augment.h"
 #include "train/draw.h"
+#include "train/lipschitz.h"
 #include "train/optimizer.h"
 #include "train/pool.h"
 
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -741,8 +743,105 @@ TEST every_failed_allocation_is_reported_and_nothing_leaks(void)
     PASS();
 }
 
+/* ---- the penalty on layers that amplify ---- */
+
+/* The largest eigenvalue of W W' by Jacobi rotations. */
+static double largest_singular(const float *w, int rows, int cols)
+{
+    double a[8][8], most = 0;
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < rows; j++) {
+            a[i][j] = 0;
+            for (int c = 0; c < cols; c++) a[i][j] += (double)w[i * cols + c] * (double)w[j * cols + c];
+        }
+    for (int sweep = 0; sweep < 60; sweep++)
+        for (int p = 0; p < rows; p++)
+            for (int q = p + 1; q < rows; q++) {
+                if (fabs(a[p][q]) < 1e-300) continue;
+                const double theta = 0.5 * atan2(2 * a[p][q], a[q][q] - a[p][p]), c = cos(theta), s = sin(theta);
+                for (int k = 0; k < rows; k++) {
+                    const double x = a[k][p], y = a[k][q];
+                    a[k][p] = c * x - s * y, a[k][q] = s * x + c * y;
+                }
+                for (int k = 0; k < rows; k++) {
+                    const double x = a[p][k], y = a[q][k];
+                    a[p][k] = c * x - s * y, a[q][k] = s * x + c * y;
+                }
+            }
+    for (int i = 0; i < rows; i++) most = fmax(most, a[i][i]);
+    return sqrt(most);
+}
+
+TEST the_norm_is_the_largest_singular_value(int rows, int cols)
+{
+    check_rng r = {(uint64_t)(100 * rows + cols)};
+    float     w[8 * 40];
+    double    u[40], v[40];
+    check_fill_normal(&r, w, (size_t)(rows * cols), 0.3);
+    const double want = largest_singular(w, rows, cols), few = ot__lipschitz_norm(w, (size_t)rows, (size_t)cols, 5, u, v);
+    ASSERT_IN_RANGE(want, ot__lipschitz_norm(w, (size_t)rows, (size_t)cols, 3000, u, v), 1e-9 * want);
+    ASSERT(few <= want * (1 + 1e-12) && few > 0.8 * want);
+    memset(w, 0, sizeof w);
+    ASSERT_EQ(0.0, ot__lipschitz_norm(w, (size_t)rows, (size_t)cols, 5, u, v));
+    PASS();
+}
+
+/* Training with the penalty: norms end near the bound, without it they do not; stopped and gone on with, the same bytes; another penalty is another run. */
+TEST the_penalty_holds_layers(void)
+{
+    ot_data         *d;
+    ot_network      *net[3];
+    ot_train_options o = ot_train_defaults();
+    double           worst[2] = {0, 0}, u[512], v[512];
+    char             path[600];
+    char             name[600];
+    snprintf(name, sizeof name, "npz:%s", check_golden("../tune/tiny.npz"));
+    OK(ot_data_open(&d, name, OT_SPLIT_TRAIN, 0));
+    for (int k = 0; k < 3; k++) {
+        OK(ot_network_open(&net[k], check_golden("../tune/tiny.onnx")));
+        o.epochs = 40, o.minibatch = 10, o.lr = 0.05, o.threads = 1, o.weight_decay = 0, o.schedule = OT_SCHEDULE_FIXED;
+        o.lipschitz = k ? 5 : 0;
+        o.lipschitz_sigma = 0.1;
+        if (k < 2) {
+            OK(ot_train(net[k], "ref", d, NULL, &o, NULL, NULL));
+            for (int c = 0; c < ot_network_crossbars(net[k]); c++) {
+                const ot_layer *l = ot_network_crossbar(net[k], c);
+                const size_t    cols = (size_t)ot_layer_fan_in(net[k], l);
+                worst[k] = fmax(worst[k], ot__lipschitz_norm(l->weight, ot_layer_weights(l) / cols, cols, 300, u, v));
+            }
+            continue;
+        }
+        snprintf(path, sizeof path, "%s/lipschitz.npz", check_scratch());
+        o.checkpoint = path;
+        o.epochs = 2;
+        OK(ot_train(net[k], "ref", d, NULL, &o, NULL, NULL));
+        ot_network_free(net[k]);
+        OK(ot_network_open(&net[k], check_golden("../tune/tiny.onnx")));
+        o.epochs = 40;
+        OK(ot_train(net[k], "ref", d, NULL, &o, NULL, NULL));
+        o.lipschitz = 4;
+        FAILS(OT_E_MISMATCH, "lipschitz", ot_train(net[k], "ref", d, NULL, &o, NULL, NULL));
+    }
+    const double mean = exp(0.005), bound = 1 / (mean + 3 * mean * sqrt(exp(0.01) - 1));
+    ASSERT_GT(worst[0], 1.5 * bound);
+    ASSERT_LT(worst[1], 1.2 * bound);
+    for (int c = 0; c < ot_network_crossbars(net[1]); c++)
+        ASSERT_MEM_EQ(ot_network_crossbar(net[1], c)->weight, ot_network_crossbar(net[2], c)->weight, ot_layer_weights(ot_network_crossbar(net[1], c)) * sizeof(float));
+    o = ot_train_defaults();
+    o.lipschitz = -1;
+    FAILS(OT_E_RANGE, "lipschitz = -1, want 0..1e6", ot_train_check(&o));
+    o.lipschitz = 1, o.lipschitz_sigma = NAN;
+    FAILS(OT_E_RANGE, "lipschitz_sigma = nan, want 0..2", ot_train_check(&o));
+    for (int k = 0; k < 3; k++) ot_network_free(net[k]);
+    ot_data_free(d);
+    PASS();
+}
+
 SUITE(test_train)
 {
+    for (int rows = 1; rows <= 8; rows += 7)
+        for (int cols = 1; cols <= 40; cols += 13) RUN_TESTp(the_norm_is_the_largest_singular_value, rows, cols);
+    RUN_TEST(the_penalty_holds_layers);
     make_set(&train_set, train_pixels, train_labels, 1);
     make_set(&test_set, test_pixels, test_labels, 2);
     RUN_TEST(schedules_follow_their_closed_forms);

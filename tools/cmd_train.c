@@ -21,7 +21,7 @@ enum {
     POLICY,
     WARMUP,
     MINIBATCH,
-    WEIGHT_DECAY,
+    WEIGHT_DECAY, LIPSCHITZ,
     AUGMENT,
     SMOOTHING,
     SHARDS,
@@ -41,6 +41,7 @@ static const struct argp_option options[] = {
     {"epochs", EPOCHS, "N", 0, "passes over the training set (10)", 0},
     {"lr", LR, "X", 0, "learning rate at the top of the schedule (0.05; 0.001 for adam)", 0},
     {"optimizer", OPTIMIZER, "sgd|momentum|adam", 0, "SGD with --momentum (sgd and momentum are the same here), or Adam (sgd)", 0},
+    {"lipschitz", LIPSCHITZ, "B[,S]", 0, "penalty on layers that amplify errors: B times the square of what a layer's largest singular value has over 1 / (mean + 3 sd) of weights' factor exp(N(0, S^2)) (0, 0.5)", 0},
     {"momentum", MOMENTUM, "X", 0, "momentum of sgd (0.9); 0: plain SGD", 0},
     {"schedule", SCHEDULE, "cosine|step:F,N|fixed", 0, "of the learning rate; step: times F every N epochs (cosine)", 0},
     {"policy", POLICY, "TEXT", 0, "any policy of `bench lr --list` instead of --schedule and --lr, e.g. 'TRI2 k0=0.01 k1=0.1 l=2ep'", 0},
@@ -124,6 +125,13 @@ static void parse_surrogate(args *a, const char *text, struct argp_state *state)
     argp_error(state, "--surrogate = '%s', want atan, fast-sigmoid or boxcar, with its sharpness if not the usual one (atan:2)", text);
 }
 
+static void parse_lipschitz(args *a, const char *text, struct argp_state *state)
+{
+    int used = 0;
+    if ((sscanf(text, "%lf%n", &a->opt.lipschitz, &used) != 1 || text[used]) && (sscanf(text, "%lf,%lf%n", &a->opt.lipschitz, &a->opt.lipschitz_sigma, &used) != 2 || text[used]))
+        argp_error(state, "--lipschitz = '%s', want B or B,S: the penalty and the sd of weights' logarithms, such as 0.01,0.5", text);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     args *a = state->input;
@@ -148,6 +156,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case WARMUP: a->opt.warmup_epochs = (int)cli_int(state, "warmup", arg, 0, 100000); return 0;
     case MINIBATCH: a->opt.minibatch = (int)cli_int(state, "minibatch", arg, 1, 65536); return 0;
+    case LIPSCHITZ: parse_lipschitz(a, arg, state); return 0;
     case WEIGHT_DECAY: a->opt.weight_decay = cli_double(state, "weight-decay", arg, 0, 1); return 0;
     case AUGMENT: parse_augment(a, arg, state); return 0;
     case SMOOTHING: a->opt.label_smoothing = cli_double(state, "label-smoothing", arg, 0, 0.9999); return 0;

@@ -66,6 +66,7 @@ static void identity(char text[IDENTITY_MAX], const ot__trainer *t)
         n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "epochs: %d\n", o->epochs);
     if (o->schedule == OT_SCHEDULE_STEP)
         n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "step: %s every %d epochs\n", number(a, o->step_gamma), o->step_epochs);
+    if (o->lipschitz > 0) n += snprintf(text + n, IDENTITY_MAX - (size_t)n, "lipschitz: %s, sigma %s\n", number(a, o->lipschitz), number(b, o->lipschitz_sigma));
     if (ot_network_spikes(t->net))
         snprintf(text + n, IDENTITY_MAX - (size_t)n, "steps: %d\nsurrogate: %d, sharpness %s\nloss of spikes: %s\n",
                  ot_network_spiking(t->net)->steps, (int)o->surrogate, number(a, o->sharpness),

@@ -14,6 +14,7 @@ ot_train_options ot_train_defaults(void)
                               .step_gamma = 0.1,
                               .step_epochs = 30,
                               .seed = 1,
+                              .lipschitz_sigma = 0.5,
                               .robust = {.weight_ste = OT_STE_IDENTITY, .range_batches = 100, .range_momentum = 0.9, .samples = 1, .variation = OT_VARIATION_INIT},
                               .threads = 0};
 }
@@ -31,6 +32,8 @@ ot_status ot_train_check(const ot_train_options *o)
     if (!(o->lr > 0 && o->lr <= 100)) OT_FAIL(OT_E_RANGE, "lr = %g, want above 0, at most 100", o->lr);
     if (!(o->momentum >= 0 && o->momentum < 1)) OT_FAIL(OT_E_RANGE, "momentum = %g, want 0 or more, below 1", o->momentum);
     if (!(o->weight_decay >= 0 && o->weight_decay <= 1)) OT_FAIL(OT_E_RANGE, "weight_decay = %g, want 0..1", o->weight_decay);
+    if (!(o->lipschitz >= 0 && o->lipschitz <= 1e6)) OT_FAIL(OT_E_RANGE, "lipschitz = %g, want 0..1e6 (0: no penalty)", o->lipschitz);
+    if (!(o->lipschitz_sigma >= 0 && o->lipschitz_sigma <= 2)) OT_FAIL(OT_E_RANGE, "lipschitz_sigma = %g, want 0..2", o->lipschitz_sigma);
     if (!(o->epochs >= 1 && o->epochs <= 100000)) OT_FAIL(OT_E_RANGE, "epochs = %d, want 1..100000", o->epochs);
     if (!(o->minibatch >= 1 && o->minibatch <= 65536)) OT_FAIL(OT_E_RANGE, "minibatch = %d, want 1..65536", o->minibatch);
     if (!(o->warmup_epochs >= 0 && o->warmup_epochs <= o->epochs))

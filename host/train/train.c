@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "train/draw.h"
+#include "train/lipschitz.h"
 #include "train/trainer.h"
 
 #include <math.h>
@@ -26,6 +27,21 @@ static void mark_weights(uint8_t *decays, const ot_network *net)
         memset(decays, 1, weights);
         decays += weights + (l->bias ? (size_t)l->c : 0) + (l->gamma ? 2 * (size_t)l->c : 0);
     }
+}
+
+/* Room for the penalty's vectors. */
+static ot_status make_singular(ot__trainer *t)
+{
+    if (!(t->opt->lipschitz > 0)) return OT_OK;
+    for (int k = 0; k < ot_network_crossbars(t->net); k++) {
+        const ot_layer *l = ot_network_crossbar(t->net, k);
+        const size_t cols = (size_t)ot_layer_fan_in(t->net, l), rows = (size_t)l->c;
+        if (cols > t->widest) t->widest = cols;
+        if (rows > t->widest) t->widest = rows;
+    }
+    t->singular = ot_alloc(2 * t->widest, sizeof *t->singular);
+    if (!t->singular) OT_NOMEM("singular vectors", 2 * t->widest * sizeof *t->singular);
+    return OT_OK;
 }
 
 static uint64_t hash_data(const ot_data *d)
@@ -97,6 +113,7 @@ static ot_status trainer_open(ot__trainer *t)
         ot_network_normalisation(t->net, &mean, &std);
         for (int c = 0; c < t->train->c; c++) t->black[c] = (0.0f - mean[c]) / std[c];
     }
+    OT_TRY(make_singular(t));
     OT_TRY(ot__robust_open(t));
     OT_TRY(ot__optimizer_open(&t->optimizer, opt, t->n_parameters, t->decays));
 
@@ -113,6 +130,7 @@ static void trainer_close(ot__trainer *t)
     ot__optimizer_close(&t->optimizer);
     ot__robust_close(t);
     ot_free(t->shard);
+    ot_free(t->singular);
     ot_free(t->black);
     ot_free(t->order);
     ot_free(t->statistics);
@@ -163,6 +181,7 @@ static ot_status minibatch(ot__trainer *t)
         OT_FAIL(OT_E_DATA,
                 "training: loss = %g at epoch %d, minibatch %d, want a finite number; lr was %g: try a smaller one, or warm-up",
                 loss, t->epoch + 1, t->step + 1, lr);
+    if (t->singular) ot__lipschitz_add(t);
     ot__optimizer_step(&t->optimizer, t->parameters, t->grad, lr);
     t->loss_sum += loss;
     t->step++;

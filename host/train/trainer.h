@@ -30,6 +30,8 @@ typedef struct ot__trainer {
     size_t n_parameters, n_statistics;
     float *parameters, *statistics, *grad;
     uint8_t *decays; /* (n_parameters): crossbar weights */
+    size_t widest;   /* most rows or columns of a layer's weights */
+    double *singular; /* (2 widest): with the penalty, singular vectors; else NULL */
     ot__optimizer optimizer;
     uint32_t *order; /* (train->n): this epoch's */
     float *black;    /* (c): what a black pixel is after normalisation */

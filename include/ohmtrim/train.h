@@ -73,6 +73,9 @@ typedef struct ot_train_options {
     double lr;           /* at the top of the schedule; not used by POLICY */
     ot_policy policy;    /* POLICY: any of policy.h; its run is what comes after the warm-up */
     double momentum;     /* SGD's (Adam's betas are 0.9 and 0.999, its epsilon 1e-8) */
+    /* CorrectNet-like (our reading): adds lipschitz * sum over crossbar layers of max(0, s - lambda)^2, s the largest singular value of a layer's weights,
+     * lambda = 1 / (mu + 3 sd) of the factor exp(N(0, lipschitz_sigma^2)) that a weight may vary by.  0: no penalty; sigma 0..2, 0.5 */
+    double lipschitz, lipschitz_sigma;
     double weight_decay; /* L2 as PyTorch's SGD and Adam have it, on crossbar weights only: not on biases, gamma, beta */
     int epochs, minibatch, warmup_epochs;
     double step_gamma;      /* STEP: factor */
