@@ -185,6 +185,7 @@ demo:
 bench: config $(CMD) $(addprefix $(B)/bench/bench_,$(BENCHES))
 	@for b in $(BENCHES); do $(B)/bench/bench_$$b || exit 1; done
 	@bench/compare_torch.sh $(B)/bench/bench_plan
+	@bench/compare_train.sh $(B)/bench/bench_train
 
 # For bench/gpu.sh on a machine with a GPU and none of the libraries.
 gpu-pack:
