@@ -355,12 +355,12 @@ TEST tuners_say_what_does_not_suit_them(void)
     FAILS(OT_E_USAGE, "the tuner closed-form sets knobs: want ot_tuning_run", ot_tuning_change(b.tuning, OT_TUNER_CLOSED_FORM, b.plan, b.chip, gain, offset, NULL, &cost));
     FAILS(OT_E_USAGE, "the tuner retrain changes one chip at a time", ot_tuning_run(b.tuning, OT_TUNER_RETRAIN, b.plan, NULL, NULL, gain, offset, NULL, &cost));
     OK(ot_model_build(&net, "lenet5", 1, 28, 28, 10, 1));
-    FAILS(OT_E_UNSUPPORTED, "bn-stats wants batch norm apart from the weights; 'lenet5' has none", ot_tuner_suits(OT_TUNER_BN_STATS, net));
-    OK(ot_tuner_suits(OT_TUNER_RETRAIN, net));
+    FAILS(OT_E_UNSUPPORTED, "bn-stats wants batch norm apart from the weights; 'lenet5' has none", ot_tuner_suits(OT_TUNER_BN_STATS, net, b.be));
+    OK(ot_tuner_suits(OT_TUNER_RETRAIN, net, b.be));
     ot_network_free(net);
     OK(ot_model_build(&net, "snn-xs", 1, 28, 28, 10, 1));
-    FAILS(OT_E_UNSUPPORTED, "the tuner retrain is for networks of ReLU layers; 'snn-xs' spikes", ot_tuner_suits(OT_TUNER_RETRAIN, net));
-    OK(ot_tuner_suits(OT_TUNER_SELF_TUNING, net));
+    FAILS(OT_E_UNSUPPORTED, "the tuner retrain is for networks of ReLU layers; 'snn-xs' spikes", ot_tuner_suits(OT_TUNER_RETRAIN, net, b.be));
+    OK(ot_tuner_suits(OT_TUNER_SELF_TUNING, net, b.be));
     ot_network_free(net);
     static const double bad[] = {0, -0.1, 1.01, NAN};
     for (int k = 0; k < 4; k++) {

@@ -89,10 +89,8 @@ static ot_status tuners_memory(size_t *bytes, const campaign *c, ot_backend *be)
     *bytes = 0;
     for (int i = 0; i < s->n_tuners; i++) {
         size_t one;
-        OT_TRY(ot_tuner_suits(s->tuners[i], c->net));
+        OT_TRY(ot_tuner_suits(s->tuners[i], c->net, be));
         if (s->tuners[i] != OT_TUNER_BN_STATS && s->tuners[i] != OT_TUNER_RETRAIN) continue;
-        if (be->i->many)
-            OT_FAIL(OT_E_UNSUPPORTED, "the tuner %s trains on one chip at a time, backend %s holds many: want backend cpu or ref", ot_tuner_name(s->tuners[i]), ot_backend_name(be));
         opt.use = OT_PLAN_TRAIN;
         opt.tile = s->tuners[i] == OT_TUNER_RETRAIN ? s->tune.minibatch : s->tune.images;
         OT_TRY(ot_plan_measure(&one, be, c->net, &opt));

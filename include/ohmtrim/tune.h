@@ -41,7 +41,8 @@ int         ot_tuner_wants_casebook(ot_tuner t);                     /* learned,
 int         ot_tuner_wants_stimulus(ot_tuner t);                     /* those, and moments */
 const char *ot_tuner_name(ot_tuner t);                               /* "closed-form" */
 int         ot_tuner_changes_chip(ot_tuner t);                       /* self-tuning, bn-stats, retrain */
-ot_status   ot_tuner_suits(ot_tuner t, const ot_network *net);       /* OT_E_UNSUPPORTED: bn-stats without batch norm, either with spikes */
+/* OT_E_UNSUPPORTED: bn-stats without batch norm; bn-stats, retrain of spiking networks, or on a backend that holds many chips at once (cuda). */
+ot_status   ot_tuner_suits(ot_tuner t, const ot_network *net, const ot_backend *be);
 ot_status   ot_tuner_parse(ot_tuner *out, const char *name);         /* OT_E_USAGE lists the names */
 
 typedef struct ot_tune_options {

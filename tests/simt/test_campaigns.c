@@ -176,8 +176,20 @@ TEST what_was_measured_is_stored_and_replayed(void)
     PASS();
 }
 
+/* Tuners that train on a chip do not pretend to work on fleets. */
+TEST retraining_wants_another_backend(void)
+{
+    ot_campaign_spec s;
+    char             digest[65];
+    OK(inputs(&s));
+    OK(ot_campaign_spec_set(&s, "tuners", "retrain"));
+    FAILS(OT_E_UNSUPPORTED, "the tuner retrain works on one chip at a time, backend cuda on many: want backend cpu or ref", run("retrain.db", &s, "cuda", 0, 2, digest));
+    PASS();
+}
+
 SUITE(test_campaigns)
 {
+    RUN_TEST(retraining_wants_another_backend);
     RUN_TEST(what_was_measured_is_stored_and_replayed);
     RUN_TEST(digests_do_not_depend_on_fleets_or_interruptions);
     RUN_TEST(chips_are_those_of_the_cpu);
