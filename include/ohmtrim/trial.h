@@ -2,15 +2,17 @@
  * stage; after LRBench's verification and recommendation.
  *
  *     ot_lab *lab;
+ *     ot_data *train;
  *     ot_candidate c = {.optimizer = OT_OPTIMIZER_ADAM};
  *     ot_score score;
  *     ot_trial_task task = ot_trial_defaults();
+ *     ot_status st = ot_data_open(&train, "fashion-mnist", OT_SPLIT_TRAIN, 0);
  *     task.net = net, task.device = &dev, task.train = train, task.judge = test, task.table = "trials.csv";
- *     ot_status st = ot_policy_read(&c.policy, "COS k1=0.02 l=100%");
+ *     if (st == OT_OK) st = ot_policy_read(&c.policy, "COS k1=0.02 l=100%");
  *     if (st == OT_OK) st = ot_lab_open(&lab, &task);
  *     if (st == OT_OK) st = ot_trials_run(&score, lab, &c, 1, 8, 0.89);       // eight chips, 89 %
  *     if (st == OT_OK) printf("%lld iterations\n", (long long)score.to_target);
- *     ot_lab_close(lab);
+ *     ot_lab_close(lab), ot_data_free(train);
  *
  * A trial tunes one chip with one candidate for the whole budget and counts right answers on the way, at iteration 0, `every`, 2 `every`,
  * ..., and the last.  Trials go into a table, a CSV file with a line a trial; what is there already is not run again, so a run that was
