@@ -46,6 +46,9 @@ check 'words for people' 'grep -q "3 chips of fixed noise, 0.1 within and 0 betw
 # A chip of the device model corrects itself.
 run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning,closed-form --json
 check 'the tuner self-tuning' '[ $rc = 0 ] && [ "$(grep -c accuracy_after out)" = 2 ] && grep -q "cells say that weights are" err'
+run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning-ltm --ltm-columns 2 --gtm-cells 50 --json
+check 'its columns' '[ $rc = 0 ] && [ "$(grep -c accuracy_after out)" = 1 ] && grep -q "self-tuning-ltm: 50 cells say that weights are .* off, 2 columns a layer" err'
+fails 'no columns' 2 "--ltm-columns = '0', want a whole number 1..65536" tune "$net" --data "$data" --tuner self-tuning-ltm --ltm-columns 0
 run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner closed-form --json -q; b=$(field accuracy_after)
 check 'leaves the chip as it was' '[ -n "$b" ] && run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning,closed-form --json -q && [ "$(grep closed-form out | grep -oE "\"accuracy_after\":[^,]*" | cut -d: -f2)" = "$b" ]'
 

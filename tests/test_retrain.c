@@ -367,6 +367,9 @@ TEST tuners_say_what_does_not_suit_them(void)
     FAILS(OT_E_UNSUPPORTED, "the tuner retrain is for networks of ReLU layers; 'snn-xs' spikes", ot_tuner_suits(OT_TUNER_RETRAIN, net, b.be));
     OK(ot_tuner_suits(OT_TUNER_SELF_TUNING, net, b.be));
     ot_network_free(net);
+    ot_tune_options many = ot_tune_defaults();
+    many.ltm_columns = 0;
+    FAILS(OT_E_RANGE, "ltm_columns = 0, want 1..65536", ot_tune_check(&many));
     static const double bad[] = {0, -0.1, 1.01, NAN};
     for (int k = 0; k < 4; k++) {
         ot_tune_options o = ot_tune_defaults();
@@ -434,6 +437,7 @@ SUITE(test_retrain)
     RUN_TESTp(retraining_is_what_it_says, 1.0, 0.5);
     RUN_TESTp(a_failed_allocation_leaves_the_chip_alone, OT_TUNER_RETRAIN);
     RUN_TESTp(a_failed_allocation_leaves_the_chip_alone, OT_TUNER_BN_STATS);
+    RUN_TESTp(a_failed_allocation_leaves_the_chip_alone, OT_TUNER_SELF_TUNING_LTM);
     RUN_TESTp(batch_norm_is_found_again, "ref");
     RUN_TESTp(batch_norm_is_found_again, "cpu");
     RUN_TEST(tuners_say_what_does_not_suit_them);

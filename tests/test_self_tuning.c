@@ -1,9 +1,12 @@
 /* test_self_tuning.c - chips of the device model that correct themselves: the column of known cells, corrected chips alone and in fleets, the
  * tuner, and campaigns with it. */
+#include "base/fail.h"
+#include "chip/chip.h"
 #include "chip/draw.h"
 #include "chip/map.h"
 #include "ohmtrim/campaign.h"
 #include "trelu.h"
+#include "tune/tuning.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -211,6 +214,105 @@ TEST fleets_correct_their_chips(const char *backend)
     PASS();
 }
 
+/* ---- the layers' own columns ---- */
+
+/* Cells of their own, the layer's largest weight on average times what the chip's weights have in common; the first n do not depend on how many follow. */
+TEST columns_are_cells_of_the_chip(void)
+{
+    enum { CELLS = 4000 };
+    bench   b;
+    ot_chip *chip;
+    float   *w = malloc(CELLS * sizeof *w), *part = malloc(CELLS * sizeof *part);
+    ASSERT(w && part);
+    OK(bench_open(&b));
+    b.var.sys_share = 0.5;
+    OK(ot_chip_draw(&chip, b.net, &steep, &b.var, 6));
+    const int k = ot_network_crossbars(b.net) - 1;
+    check_poison(w, CELLS), check_poison(part, CELLS);
+    OK(ot__chip_column(w, chip, k, CELLS));
+    OK(ot__chip_column(part, chip, k, 33));
+    ASSERT_MEM_EQ(w, part, 33 * sizeof *w);
+    double c[2][4], sum = 0, squares = 0;
+    OK(ot_chip_cell_cumulants(c, &steep, ot_chip_delta_sys(chip), ot__sigma_rand(&b.var)));
+    double shares = 0;                                       /* a weight's bits count 1, 2, 4, ... of 255: variances add by squares */
+    for (int bit = 0; bit < 8; bit++) shares += pow(pow(2, bit) / 255, 2);
+    const double mean = c[OT_LRS][0] - c[OT_HRS][0], variance = (c[OT_LRS][1] + c[OT_HRS][1]) * shares;
+    for (int i = 0; i < CELLS; i++) {
+        const double off = ((double)w[i] / ot_chip_scale(chip, k) - mean) / sqrt(variance);
+        sum += off, squares += off * off;
+    }
+    ASSERT_IN_RANGE(0, sum / CELLS, 5 / sqrt(CELLS));
+    ASSERT_IN_RANGE(1, squares / CELLS, 5 * sqrt(2.0 / CELLS));
+    OK(ot__chip_column(part, chip, k - 1, 33));              /* another layer's, another chip's */
+    ASSERT(memcmp(w, part, 33 * sizeof *w) != 0);
+    OK(ot_chip_redraw(chip, 7));
+    OK(ot__chip_column(part, chip, k, 33));
+    ASSERT(memcmp(w, part, 33 * sizeof *w) != 0);
+    FAILS(OT_E_RANGE, "weights of 8 bits, want fewer than", ot__chip_column(part, chip, k, (size_t)1 << 31));
+    ot_chip_free(chip);
+    bench_close(&b);
+    free(part), free(w);
+    PASS();
+}
+
+/* The chip's weights less the share of their place's mean column, output by output and group by group. */
+static ot_status plainly(ot_network *net, const ot_chip *chip, const bench *b)
+{
+    const int columns = b->tuning->opt.ltm_columns;
+    double    estimate;
+    OT_TRY(ot_chip_self_test(&estimate, &steep, &b->var, ot_chip_number(chip), b->tuning->opt.gtm_cells));
+    for (int i = 0; i < ot_network_layers(net); i++) {
+        const ot_layer *l = ot_network_layer(net, i);
+        if (l->crossbar < 0) continue;
+        const int    n = (int)ot_layer_weights(l), deep = n / l->c, cells = deep * l->groups, outputs = l->c / l->groups;
+        float       *column = malloc((size_t)(cells * columns) * sizeof *column), *w = ot_network_weights(net, i);
+        ot_status    st = column ? ot__chip_column(column, chip, l->crossbar, (size_t)(cells * columns)) : OT_E_NOMEM;
+        for (int o = 0; o < l->c && st == OT_OK; o++)
+            for (int j = 0; j < deep; j++) {
+                double mean = 0;
+                for (int c = 0; c < columns; c++) mean += (double)column[c * cells + o / outputs * deep + j] / columns;
+                w[o * deep + j] = (float)((double)w[o * deep + j] - estimate / (1 + estimate) * mean);
+            }
+        free(column);
+        OT_TRY(st);
+    }
+    return OT_OK;
+}
+
+TEST layers_columns_correct_outputs(int columns)
+{
+    bench        b;
+    ot_chip     *chip;
+    ot_network  *net;
+    float        untuned[320], want[320], got[320], gain[L], offset[L];
+    int64_t      values = -1;
+    ot_tune_cost cost;
+    OK(bench_open(&b));
+    b.tuning->opt.ltm_columns = columns;
+    OK(ot_chip_draw(&chip, b.net, &steep, &b.var, 2));
+    OK(ot_plan_load(b.plan, chip));
+    OK(ot_plan_forward(b.plan, &b.data, NULL, 32, untuned, NULL));
+    check_poison(gain, L), check_poison(offset, L), check_poison(got, 320);
+    OK(ot_tuning_change(b.tuning, OT_TUNER_SELF_TUNING_LTM, b.plan, chip, gain, offset, &values, &cost));
+    for (int l = 0; l < L; l++) ASSERT(gain[l] >= 1 && gain[l] <= 1 && offset[l] >= 0 && offset[l] <= 0);
+    ASSERT_EQ(ot_network_crossbars(b.net), values);
+    ASSERT(cost.images_forward == 0 && cost.steps == 0 && cost.seconds >= 0);
+    OK(ot_plan_forward(b.plan, &b.data, NULL, 32, got, NULL));
+    OK(ot_chip_network_copy(&net, chip));
+    OK(plainly(net, chip, &b));
+    OK(ot_plan_load_network(b.plan, net));
+    OK(ot_plan_forward(b.plan, &b.data, NULL, 32, want, NULL));
+    CHECK_CLOSE(want, got, 320, 1e-6 * check_max_f32(want, 320));       /* weights of float, sums of columns in another order of divisions */
+    ASSERT(distance(want, untuned, 320) > 0.01 * (double)check_max_f32(untuned, 320));
+    OK(ot_tuning_change_back(b.plan, chip));
+    OK(ot_plan_forward(b.plan, &b.data, NULL, 32, got, NULL));
+    ASSERT_MEM_EQ(untuned, got, sizeof got);
+    ot_network_free(net);
+    ot_chip_free(chip);
+    bench_close(&b);
+    PASS();
+}
+
 /* ---- campaigns ---- */
 
 static ot_status small(ot_campaign_spec *s, const char *tuners)
@@ -235,29 +337,33 @@ TEST campaigns_have_it_as_a_tuner(void)
     char                 a[600], b[600], first[65], second[65];
     snprintf(a, sizeof a, "%s/self-a.db", check_scratch());
     snprintf(b, sizeof b, "%s/self-b.db", check_scratch());
-    OK(small(&s, "closed-form,self-tuning"));
+    OK(small(&s, "closed-form,self-tuning-ltm,self-tuning"));
     OK(ot_campaign_run(a, &s, &one));
     OK(small(&s, "closed-form"));
     OK(ot_campaign_run(b, &s, &three));
-    OK(small(&s, "self-tuning,closed-form"));
+    OK(small(&s, "self-tuning,self-tuning-ltm,closed-form"));
     OK(ot_campaign_run(b, &s, &three));
     OK(ot_campaign_digest(a, first));
     OK(ot_campaign_digest(b, second));
     ASSERT_STR_EQ(first, second);
     OK(ot_campaign_results_read(&r, a));
-    ASSERT(r->n == 4 && r->n_tuners == 2 && r->failed == 0);
-    for (int k = 0; k < r->n; k++) ASSERT_EQ(0, r->forward[k * 2 + 1] + r->backward[k * 2 + 1]);
+    ASSERT(r->n == 4 && r->n_tuners == 3 && r->failed == 0);
+    int at = 0;
+    while (at < 3 && r->tuners[at] != OT_TUNER_SELF_TUNING) at++;
+    ASSERT(at < 3);
+    for (int k = 0; k < r->n; k++) ASSERT_EQ(0, r->forward[k * 3 + at] + r->backward[k * 3 + at]);
     OK(ot_campaign_answers_read(&plain, a, "evaluate", "untuned", "random", OT_SIGNATURE_FULL, 0));
     OK(ot_campaign_answers_read(&tuned, a, "evaluate", "self-tuning", "random", OT_SIGNATURE_FULL, 0));
     ASSERT(plain->n == 4 && tuned->n == 4);
     for (int k = 0; k < 4; k++) {
-        ASSERT_EQ((double)r->tuned[k * 2 + 1] / (double)r->images, tuned->accuracy[k]);
+        ASSERT_EQ((double)r->tuned[k * 3 + at] / (double)r->images, tuned->accuracy[k]);
         ASSERT(distance(plain->signature + k * plain->layout.length, tuned->signature + k * tuned->layout.length, (size_t)plain->layout.length) > 0);
     }
     ot_campaign_answers_free(tuned);
     ot_campaign_answers_free(plain);
     ot_campaign_results_free(r);
     FAILS(OT_E_RANGE, "tune.gtm_cells = '0'", ot_campaign_spec_set(&s, "tune.gtm_cells", "0"));
+    FAILS(OT_E_RANGE, "tune.ltm_columns = '0'", ot_campaign_spec_set(&s, "tune.ltm_columns", "0"));
     OK(ot_campaign_spec_set(&s, "tune.gtm_cells", "100"));
     FAILS(OT_E_MISMATCH, "tune.gtm_cells (stored 200, asked 100)", ot_campaign_run(b, &s, &one));
     PASS();
@@ -274,5 +380,8 @@ SUITE(test_self_tuning)
     RUN_TEST(self_tuning_brings_logits_back);
     RUN_TESTp(fleets_correct_their_chips, "ref");
     RUN_TESTp(fleets_correct_their_chips, "cpu");
+    RUN_TEST(columns_are_cells_of_the_chip);
+    RUN_TESTp(layers_columns_correct_outputs, 1);
+    RUN_TESTp(layers_columns_correct_outputs, 3);
     RUN_TEST(campaigns_have_it_as_a_tuner);
 }

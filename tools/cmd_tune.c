@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { CHIP = CLI_VERB_FIRST, TUNER, STEPS, LR, EPOCHS, MINIBATCH, SUBSET_FRAC, IMAGES, POLICY, OPTIMIZER, MOMENTUM, POLISH_STEPS, POLISH_IMAGES, TRAIN_LIMIT,
-       CASEBOOK, CLUSTERS, TILE, KNOBS_OUT, LADDER, RETRAIN_FRAC, RETRAIN_LR };
+       CASEBOOK, CLUSTERS, TILE, KNOBS_OUT, LADDER, GTM_CELLS, LTM_COLUMNS, RETRAIN_FRAC, RETRAIN_LR };
 
 static const struct argp_option options[] = {
     {"chip", CHIP, "N", 0, "number of the chip (0)", 0},
@@ -29,6 +29,8 @@ static const struct argp_option options[] = {
     {"clusters", CLUSTERS, "N", 0, "for learned, learned-adam: clusters of the casebook (0: 2..30 by silhouette)", 0},
     {"tile", TILE, "N", 0, "images computed at once (128)", 0},
     {"ladder", LADDER, "BITS[:LOW..HIGH]", 0, "spiking networks: round tuned thresholds to 2^BITS levels of LOW..HIGH times the designed ones (0.5..1.5)", 0},
+    {"gtm-cells", GTM_CELLS, "N", 0, "self-tuning, self-tuning-ltm: known cells in the chip's column (1000)", 0},
+    {"ltm-columns", LTM_COLUMNS, "M", 0, "self-tuning-ltm: columns beside each layer (1)", 0},
     {"retrain-frac", RETRAIN_FRAC, "X", 0, "retrain: share of the weights that are trained again (0.01)", 0},
     {"retrain-lr", RETRAIN_LR, "X", 0, "retrain: Adam's learning rate of weights (0.003)", 0},
     {"knobs-out", KNOBS_OUT, "F.json", 0, "write gains and offsets (of the one tuner asked for)", 0},
@@ -98,6 +100,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case POLISH_STEPS: a->opt.polish_steps = (int)cli_int(state, "polish-steps", arg, 1, 1000000); return 0;
     case POLISH_IMAGES: a->opt.polish_images = (int)cli_int(state, "polish-images", arg, 1, INT32_MAX); return 0;
     case TRAIN_LIMIT: a->train_limit = (int)cli_int(state, "train-limit", arg, 0, INT32_MAX); return 0;
+    case GTM_CELLS: a->opt.gtm_cells = (int)cli_int(state, "gtm-cells", arg, 1, 100000000); return 0;
+    case LTM_COLUMNS: a->opt.ltm_columns = (int)cli_int(state, "ltm-columns", arg, 1, 65536); return 0;
     case RETRAIN_FRAC: a->opt.retrain_frac = cli_double(state, "retrain-frac", arg, 1e-9, 1); return 0;
     case RETRAIN_LR: a->opt.retrain_lr = cli_double(state, "retrain-lr", arg, 1e-12, 1); return 0;
     case CASEBOOK: a->casebook = arg; return 0;
@@ -129,8 +133,9 @@ static const struct argp argp = {
     "exhaustive is Adam on all training images, subset the same on a tenth of them; closed-form matches mean and spread of each layer on "
     "100 unlabelled images, closed-form-adam adds a few steps, moments matches on the stimulus alone (that of the casebook, else ten random "
     "test images); learned takes the knobs of the most similar chip tuned before by clusters, nearest by L1 distance, knn the mean of five, "
-    "ridge a linear function of the signature, learned-adam adds a few steps.  self-tuning, bn-stats (batch norm found again) and retrain (the weights that matter most are written anew) "
-    "change the chip and leave its knobs.  "
+    "ridge a linear function of the signature, learned-adam adds a few steps.  self-tuning and "
+    "self-tuning-ltm (outputs corrected by what known cells say), bn-stats (batch norm found again) and retrain (the weights that matter most are "
+    "written anew) change the chip and leave its knobs.  "
     "`images` counts the images run through the chip for tuning.\n\n"
     "Example:\n  ohmtrim tune models/mobilenet-s.onnx --data fashion-mnist --chip 3 --tuner closed-form,closed-form-adam",
     children, NULL, NULL};
@@ -146,6 +151,7 @@ typedef struct bench {
     ot_casebook *cb;
     tune_stimulus stimulus;
     float       *gain, *offset, *signature;
+    ot_device    dev;
     double       before;
 } bench;
 
@@ -178,7 +184,6 @@ static ot_status prepare(bench *b, const args *a)
 {
     const cli_common *c = &a->common;
     ot_plan_options   how = OT_PLAN_OPTIONS_INIT;
-    ot_device         dev;
     OT_TRY(cli_open_network(c, &b->net, a->network));
     if (ot_network_knobs(b->net) < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: neither ReLU nor spiking layers, so there are no knobs to tune", a->network);
     if (a->ladder.bits && !ot_network_spikes(b->net)) OT_FAIL(OT_E_UNSUPPORTED, "%s: no spiking layers, --ladder is for their thresholds", a->network);
@@ -188,7 +193,7 @@ static ot_status prepare(bench *b, const args *a)
     if (a->casebook) OT_TRY(tune_casebook_open(&b->cb, &b->stimulus, b->net, b->test, a->casebook, a->clusters));
     if (a->asked[OT_TUNER_RIDGE]) OT_TRY(ot_casebook_fit_ridge(b->cb));
     if (a->asked[OT_TUNER_MOMENTS] && !b->cb) OT_TRY(tune_stimulus_random(&b->stimulus, b->test, c->variation.seed));
-    OT_TRY(cli_open_device(c, &dev));
+    OT_TRY(cli_open_device(c, &b->dev));
     OT_TRY(cli_open_backend(c, &b->be));
     how.use = OT_PLAN_TUNE;
     how.tile = a->tile;
@@ -205,7 +210,7 @@ static ot_status prepare(bench *b, const args *a)
     OT_TRY(ot_plan_open(&b->plan, b->be, b->net, &how));
     OT_TRY(ot_tuning_open(&b->tuning, b->plan, b->train, &a->opt));
     if (a->asked[OT_TUNER_MOMENTS]) OT_TRY(ot_tuning_set_stimulus(b->tuning, b->plan, &b->stimulus.images, b->stimulus.index, b->stimulus.images.n));
-    OT_TRY(ot_chip_draw(&b->chip, b->net, &dev, &c->variation, (uint32_t)a->chip));
+    OT_TRY(ot_chip_draw(&b->chip, b->net, &b->dev, &c->variation, (uint32_t)a->chip));
     OT_TRY(ot_plan_load(b->plan, b->chip));
     OT_TRY(ot_plan_set_knobs(b->plan, NULL, NULL));
     if (b->cb) {
@@ -247,13 +252,17 @@ static ot_status write_knobs(const bench *b, const args *a, ot_tuner t)
     return st;
 }
 
-/* What the column said and costs. */
-static ot_status say_self_tuning(bench *b, const args *a, double estimate)
+/* What the chip's column of known cells said, and what the modules cost. */
+static ot_status say_self_tuning(bench *b, const args *a, ot_tuner t)
 {
-    ot_self_tuning_cost cost;
-    OT_TRY(ot_self_tuning_measure(&cost, &(ot_self_tuning){.gtm_cells = a->opt.gtm_cells}, b->net));
-    cli_say(&a->common, "self-tuning: %d cells say that weights are %+.2f %% off; %.3g %% more multiply-accumulates an image, %.3g %% more cells\n", a->opt.gtm_cells,
-            100 * estimate, 100 * cost.macs_gtm / cost.macs, 100 * cost.weights_gtm / cost.weights);
+    const ot_self_tuning modules = {.gtm_cells = a->opt.gtm_cells, .ltm_columns = t == OT_TUNER_SELF_TUNING_LTM ? a->opt.ltm_columns : 0};
+    ot_self_tuning_cost  cost;
+    double               estimate;
+    OT_TRY(ot_self_tuning_measure(&cost, &modules, b->net));
+    OT_TRY(ot_chip_self_test(&estimate, &b->dev, &a->common.variation, (uint32_t)a->chip, a->opt.gtm_cells));
+    cli_say(&a->common, "%s: %d cells say that weights are %+.2f %% off, %d columns a layer; %.3g %% more multiply-accumulates an image, %.3g %% more cells\n", ot_tuner_name(t),
+            modules.gtm_cells, 100 * estimate, modules.ltm_columns, 100 * (cost.macs_gtm + cost.macs_ltm) / cost.macs,
+            100 * (cost.weights_gtm + cost.weights_ltm) / cost.weights);
     return OT_OK;
 }
 
@@ -262,10 +271,8 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
     ot_tune_cost cost;
     double       after, unrounded;
     int          nearest = -1, clamped = 0;
-    double       estimate = 0;
     int64_t      values = 0;
-    if (t == OT_TUNER_SELF_TUNING) OT_TRY(ot_tuning_self(b->tuning, b->plan, b->chip, b->gain, b->offset, &estimate, &cost));
-    else if (ot_tuner_changes_chip(t)) OT_TRY(ot_tuning_change(b->tuning, t, b->plan, b->chip, b->gain, b->offset, &values, &cost));
+    if (ot_tuner_changes_chip(t)) OT_TRY(ot_tuning_change(b->tuning, t, b->plan, b->chip, b->gain, b->offset, &values, &cost));
     else OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
     if (ot_tuner_wants_casebook(t)) cost.images_forward += b->stimulus.images.n;
     OT_TRY(accuracy(b, a->common.limit, &after));
@@ -275,8 +282,8 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         OT_TRY(ot_plan_set_knobs(b->plan, b->gain, b->offset));
         OT_TRY(accuracy(b, a->common.limit, &after));
     }
-    if (t == OT_TUNER_SELF_TUNING) OT_TRY(say_self_tuning(b, a, estimate));
-    if (values) cli_say(&a->common, "%s: %lld numbers of the chip changed, its knobs are 1 and 0\n", ot_tuner_name(t), (long long)values);
+    if (t == OT_TUNER_SELF_TUNING || t == OT_TUNER_SELF_TUNING_LTM) OT_TRY(say_self_tuning(b, a, t));
+    else if (values) cli_say(&a->common, "%s: %lld numbers of the chip changed, its knobs are 1 and 0\n", ot_tuner_name(t), (long long)values);
     if (ot_tuner_changes_chip(t)) OT_TRY(ot_tuning_change_back(b->plan, b->chip));
     if (cost.nan_restores)
         cli_say(&a->common, "%s: the loss was not finite %d times; the best knobs seen were brought back\n", ot_tuner_name(t), cost.nan_restores);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # chips.sh - VAT + ST beside tuned knobs on chips of the device model, as paper 000's Fig. 1, Fig. 6 and Table II have them: mobilenet-s on
 # Fashion-MNIST, as it comes and trained on simulated chips; two campaigns of the same chips with the tuners exhaustive, learned, closed-form and
-# self-tuning.  Yields are printed; chips.svg in the reports shows every chip's accuracy against its systematic variation.
+# self-tuning (the right module and the wrong one).  Yields are printed; chips.svg in the reports shows every chip's accuracy against its systematic variation.
 set -eu
 cd "$(dirname "$0")/../.."
 cmd=${OHMTRIM:-$PWD/ohmtrim}

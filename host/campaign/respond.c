@@ -81,7 +81,7 @@ ot_status campaign__response_knobs(response *r, campaign *c, const job *j, int n
     r->jobs = j, r->n = n, r->n_sets = 0;
     r->set[r->n_sets++] = "untuned";
     for (int t = 0; t < OT_TUNERS; t++) {
-        if (!(j->tuners >> t & 1) || t == OT_TUNER_BN_STATS || t == OT_TUNER_RETRAIN) continue;       /* no knobs bring those chips back */
+        if (!(j->tuners >> t & 1) || ot__tuner_alone((ot_tuner)t)) continue;
         for (int k = 0; k < n; k++) OT_TRY(read_knobs(r, c, k, ot_tuner_name((ot_tuner)t), r->gain[r->n_sets], r->offset[r->n_sets]));
         r->set[r->n_sets++] = ot_tuner_name((ot_tuner)t);
     }

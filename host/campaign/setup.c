@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "campaign/job.h"
+#include "tune/tuning.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -90,10 +91,11 @@ static ot_status tuners_memory(size_t *bytes, const campaign *c, ot_backend *be)
     for (int i = 0; i < s->n_tuners; i++) {
         size_t one;
         OT_TRY(ot_tuner_suits(s->tuners[i], c->net, be));
-        if (s->tuners[i] != OT_TUNER_BN_STATS && s->tuners[i] != OT_TUNER_RETRAIN) continue;
+        if (!ot__tuner_alone(s->tuners[i])) continue;
         opt.use = OT_PLAN_TRAIN;
         opt.tile = s->tuners[i] == OT_TUNER_RETRAIN ? s->tune.minibatch : s->tune.images;
-        OT_TRY(ot_plan_measure(&one, be, c->net, &opt));
+        if (s->tuners[i] == OT_TUNER_SELF_TUNING_LTM) one = ot_network_parameters(c->net) * 16 * (size_t)s->tune.ltm_columns; /* columns as deep as the widest layer */
+        else OT_TRY(ot_plan_measure(&one, be, c->net, &opt));
         if (s->tuners[i] == OT_TUNER_RETRAIN) one += ot_network_parameters(c->net) * 40;      /* gradient, sums, saliences, Adam */
         if (one > *bytes) *bytes = one;
     }

@@ -50,6 +50,7 @@
     X(polish_steps, "tune.polish_steps", SPEC_FIXED, SPEC_INT, AT(tune.polish_steps), 1, 1000000) \
     X(polish_images, "tune.polish_images", SPEC_FIXED, SPEC_INT, AT(tune.polish_images), 1, INT32_MAX) \
     X(gtm_cells, "tune.gtm_cells", SPEC_FIXED, SPEC_INT, AT(tune.gtm_cells), 1, 100000000) \
+    X(ltm_columns, "tune.ltm_columns", SPEC_FIXED, SPEC_INT, AT(tune.ltm_columns), 1, 65536) \
     X(retrain_frac, "tune.retrain_frac", SPEC_FIXED, SPEC_REAL, AT(tune.retrain_frac), 0, 1) \
     X(retrain_lr, "tune.retrain_lr", SPEC_FIXED, SPEC_REAL, AT(tune.retrain_lr), 0, 1) \
     X(policy, "tune.policy", SPEC_FIXED, SPEC_POLICY, AT(tune.policy), 0, 0)           \
@@ -76,7 +77,7 @@ int ot__spec_later(const spec_key *k, const char *value)
 {
     static const struct { const char *key, *value; } later[] = {
         {"stuck_lrs", "0"}, {"stuck_hrs", "0"}, {"signature", "full"}, {"ladder_bits", "5"}, {"ladder_low", "0.5"}, {"ladder_high", "1.5"},
-        {"tune.gtm_cells", "1000"}, {"tune.retrain_frac", "0.01"}, {"tune.retrain_lr", "0.003"}, {"tune.policy", "none"}, {"tune.optimizer", "adam"}, {"tune.momentum", "0"}};
+        {"tune.gtm_cells", "1000"}, {"tune.ltm_columns", "1"}, {"tune.retrain_frac", "0.01"}, {"tune.retrain_lr", "0.003"}, {"tune.policy", "none"}, {"tune.optimizer", "adam"}, {"tune.momentum", "0"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (!strcmp(k->name, later[i].key) && !strcmp(value, later[i].value)) return 1 + (i > 1);
     return 0;

@@ -130,6 +130,25 @@ ot_status ot_chip_redraw_corrected(ot_chip *chip, uint32_t number, double gain)
     return OT_OK;
 }
 
+enum { OWN_COLUMNS = 1u << 30 };          /* layer words of the layers' own columns: no network has so many layers */
+
+ot_status ot__chip_column(float *w, const ot_chip *chip, int k, size_t n)
+{
+    const int         bits = chip->var.bits, levels = (1 << bits) - 1;
+    const ot_draw_key key = {.seed = chip->var.seed, .layer = (uint32_t)OWN_COLUMNS + (uint32_t)k, .chip = chip->number};
+    ot_cell_map       map;
+    int32_t          *q;
+    if (n / 2 >= ((uint64_t)1 << 32) / (size_t)bits)
+        OT_FAIL(OT_E_RANGE, "the columns of crossbar layer %d: %zu weights of %d bits, want fewer than %llu", k, n, bits, (1ull << 33) / (unsigned)bits);
+    q = ot_alloc(n, sizeof *q);
+    if (!q) OT_NOMEM("a column", n * sizeof *q);
+    for (size_t i = 0; i < n; i++) q[i] = levels;
+    ot__cell_map_make(&map, &chip->dev, chip->delta_sys, ot__sigma_rand(&chip->var));
+    chip->draw(w, q, n, &map, key, bits, chip->crossbars[k].scale / levels);
+    ot_free(q);
+    return OT_OK;
+}
+
 void ot_chip_free(ot_chip *chip) { ot_free(chip); }
 
 ot_status ot__chip_self_test(double *estimate, const ot_chip *chip, int cells)

@@ -17,8 +17,8 @@
 extern char **environ;
 
 static const char *const colours[1 + OT_TUNERS] = {"#555555", "#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00",
-                                                  "#CC79A7", "#56B4E9", "#8C6D31", "#7B4173", "#999933", "#882255", "#44AA99", "#DDCC77"};
-_Static_assert(OT_TUNERS == 13, "a colour for each tuner");
+                                                  "#CC79A7", "#56B4E9", "#8C6D31", "#7B4173", "#999933", "#882255", "#44AA99", "#DDCC77", "#6699CC"};
+_Static_assert(OT_TUNERS == 14, "a colour for each tuner");
 
 static const char head[] =
     "# Made by `ohmtrim report`.  Again: gnuplot plot.gp\n"

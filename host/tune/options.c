@@ -13,6 +13,7 @@ static const char *const names[OT_TUNERS] = {
     [OT_TUNER_RIDGE] = "ridge",             [OT_TUNER_LEARNED_ADAM] = "learned-adam",
     [OT_TUNER_MOMENTS] = "moments",         [OT_TUNER_SELF_TUNING] = "self-tuning",
     [OT_TUNER_BN_STATS] = "bn-stats",       [OT_TUNER_RETRAIN] = "retrain",
+    [OT_TUNER_SELF_TUNING_LTM] = "self-tuning-ltm",
 };
 
 const char *ot_tuner_name(ot_tuner t) { return ot__name_of(names, OT_TUNERS, (int)t); }
@@ -36,7 +37,7 @@ ot_tune_options ot_tune_defaults(void)
 {
     return (ot_tune_options){
         .lr = 0.01, .epochs = 1, .minibatch = 128, .subset_frac = 0.1, .images = 100, .polish_steps = 20, .polish_images = 1000, .gtm_cells = 1000,
-        .retrain_frac = 0.01, .retrain_lr = 0.003, .seed = 1, .optimizer = OT_OPTIMIZER_ADAM,
+        .ltm_columns = 1, .retrain_frac = 0.01, .retrain_lr = 0.003, .seed = 1, .optimizer = OT_OPTIMIZER_ADAM,
     };
 }
 
@@ -53,6 +54,7 @@ ot_status ot_tune_check(const ot_tune_options *o)
         OT_FAIL(OT_E_RANGE, "polish_steps = %d, want 1..1000000", o->polish_steps);
     if (!(o->polish_images >= 1)) OT_FAIL(OT_E_RANGE, "polish_images = %d, want 1 or more", o->polish_images);
     if (!(o->gtm_cells >= 1 && o->gtm_cells <= 100000000)) OT_FAIL(OT_E_RANGE, "gtm_cells = %d, want 1..100000000 (self-tuning)", o->gtm_cells);
+    if (!(o->ltm_columns >= 1 && o->ltm_columns <= 65536)) OT_FAIL(OT_E_RANGE, "ltm_columns = %d, want 1..65536 (self-tuning-ltm)", o->ltm_columns);
     if (!(o->retrain_frac > 0 && o->retrain_frac <= 1)) OT_FAIL(OT_E_RANGE, "retrain_frac = %g, want more than 0, at most 1 (all weights)", o->retrain_frac);
     if (!(o->retrain_lr > 0 && o->retrain_lr <= 1)) OT_FAIL(OT_E_RANGE, "retrain_lr = %g, want more than 0, at most 1", o->retrain_lr);
     if (o->optimizer != OT_OPTIMIZER_SGD && o->optimizer != OT_OPTIMIZER_ADAM)

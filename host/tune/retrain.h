@@ -8,4 +8,7 @@
 ot_status ot__tuning_retrain(const ot_tuning *t, ot_plan *plan, const ot_chip *chip, int64_t *values, ot_tune_cost *cost);
 ot_status ot__tuning_bn_stats(const ot_tuning *t, ot_plan *plan, const ot_chip *chip, int64_t *values, ot_tune_cost *cost);
 
+/* What the layers' own columns say is taken from their outputs (ltm.c). */
+ot_status ot__tuning_ltm(const ot_tuning *t, ot_plan *plan, const ot_chip *chip, int64_t *values);
+
 #endif

@@ -28,6 +28,8 @@ ot_mender ot__mender_of(ot_tuner t);
 /* Casebook and signature are there and fit, or a sentence; so for a stimulus. */
 ot_status ot__tuning_may(const ot_tuning *t, ot_tuner tuner, const ot_casebook *cb, const float *signature);
 
+/* Changes numbers of one chip at a time: no knobs, and no factor for all weights, bring such a chip back. */
+int ot__tuner_alone(ot_tuner t);
 /* All chips of the fleet corrected by their own columns of so many cells; knobs untuned. */
 ot_status ot__tuning_self_fleet(ot_fleet *f, int cells);
 /* What a network's knobs are, for matching: gain and offset; thresholds; gains of neurons that fire once. */

@@ -13,10 +13,12 @@
  *     moments           closed form on the stimulus alone, as a test floor can do it: no casebook, no training images (ours); of a
  *                       spiking network the spread of each layer's currents, a = sd / sd0
  *     self-tuning       no knobs: outputs are divided by what a column of known cells says they are too large (paper 003 III.B, its GTM)
+ *     self-tuning-ltm   no knobs: of each layer's outputs a share of its own column's is taken (paper 003 III.B, its LTM), which undoes noise that
+ *                       all weights of a layer have in common as a sum, not as a factor: the wrong module for the device model's chips
  *     bn-stats          no knobs: batch norm's mean and variance found again on unlabelled images, two numbers a channel (a baseline)
  *     retrain           no knobs: the weights that matter most are trained again and written anew (our reading of CorrectNet-like methods,
  *                       paper 000 Table II)
- * The last three change the chip; a test floor that sets knobs cannot apply them.
+ * The last four change the chip; a test floor that sets knobs cannot apply them.
  * A spiking network's knobs are its thresholds, in `gain` (network.h); offsets stay 0.
  * Since 0.1. */
 #ifndef OHMTRIM_TUNE_H
@@ -34,14 +36,15 @@ extern "C" {
 typedef enum ot_tuner {
     OT_TUNER_EXHAUSTIVE, OT_TUNER_SUBSET, OT_TUNER_LEARNED, OT_TUNER_CLOSED_FORM, OT_TUNER_CLOSED_FORM_ADAM,
     OT_TUNER_NEAREST, OT_TUNER_KNN, OT_TUNER_RIDGE, OT_TUNER_LEARNED_ADAM, OT_TUNER_MOMENTS,
-    OT_TUNER_SELF_TUNING, OT_TUNER_BN_STATS, OT_TUNER_RETRAIN, OT_TUNERS
+    OT_TUNER_SELF_TUNING, OT_TUNER_BN_STATS, OT_TUNER_RETRAIN, OT_TUNER_SELF_TUNING_LTM, OT_TUNERS
 } ot_tuner;
 enum { OT_TUNERS_USUAL = OT_TUNER_NEAREST };                         /* the first so many are a campaign's default */
 int         ot_tuner_wants_casebook(ot_tuner t);                     /* learned, nearest, knn, ridge, learned-adam */
 int         ot_tuner_wants_stimulus(ot_tuner t);                     /* those, and moments */
 const char *ot_tuner_name(ot_tuner t);                               /* "closed-form" */
-int         ot_tuner_changes_chip(ot_tuner t);                       /* self-tuning, bn-stats, retrain */
-/* OT_E_UNSUPPORTED: bn-stats without batch norm; bn-stats, retrain of spiking networks, or on a backend that holds many chips at once (cuda). */
+int         ot_tuner_changes_chip(ot_tuner t);                       /* self-tuning, self-tuning-ltm, bn-stats, retrain */
+/* OT_E_UNSUPPORTED: bn-stats without batch norm; bn-stats, retrain of spiking networks; these and self-tuning-ltm on a backend
+ * that holds many chips at once (cuda). */
 ot_status   ot_tuner_suits(ot_tuner t, const ot_network *net, const ot_backend *be);
 ot_status   ot_tuner_parse(ot_tuner *out, const char *name);         /* OT_E_USAGE lists the names */
 
@@ -55,6 +58,7 @@ typedef struct ot_tune_options {
     int      polish_steps;     /* closed-form-adam: Adam steps after the closed form ... */
     int      polish_images;    /* ... on so many labelled images */
     int      gtm_cells;        /* self-tuning: known cells a chip, 1000 */
+    int      ltm_columns;      /* self-tuning-ltm: columns a layer, 1 */
     double   retrain_frac;     /* retrain: share of the crossbar weights, 0.01 */
     double   retrain_lr;       /* retrain: Adam's learning rate of weights, 0.003 */
     uint64_t seed;             /* order of images, by (seed, epoch), not by chip */

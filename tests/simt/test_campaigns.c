@@ -176,7 +176,7 @@ TEST what_was_measured_is_stored_and_replayed(void)
     PASS();
 }
 
-/* Tuners that train on a chip do not pretend to work on fleets. */
+/* Tuners that change one chip's numbers do not pretend to work on fleets. */
 TEST retraining_wants_another_backend(void)
 {
     ot_campaign_spec s;
@@ -184,6 +184,8 @@ TEST retraining_wants_another_backend(void)
     OK(inputs(&s));
     OK(ot_campaign_spec_set(&s, "tuners", "retrain"));
     FAILS(OT_E_UNSUPPORTED, "the tuner retrain works on one chip at a time, backend cuda on many: want backend cpu or ref", run("retrain.db", &s, "cuda", 0, 2, digest));
+    OK(ot_campaign_spec_set(&s, "tuners", "self-tuning-ltm"));
+    FAILS(OT_E_UNSUPPORTED, "the tuner self-tuning-ltm works on one chip at a time", run("ltm.db", &s, "cuda", 0, 2, digest));
     PASS();
 }
 
