@@ -3,6 +3,7 @@
 #include "base/build.h"
 #include "chip/draw.h"
 #include "chip/map.h"
+#include "measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,19 +13,6 @@ enum { N = 100000, CHECKED = 3000, ROUNDS = 21 };
 
 static float w[N];
 static int32_t q[N];
-
-static double cpu_seconds(void)                /* of this thread: what others do on the machine counts less */
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static void one_by_one(float *out, const int32_t *m, size_t n, const ot_cell_map *map, ot_draw_key key, int bits, double step)
 {

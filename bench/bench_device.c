@@ -2,18 +2,13 @@
 #include "base/build.h"
 #include "base/progress.h"
 #include "ohmtrim.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { PULSES = 46, ROUNDS = 15 };
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static void print_row(const char *what, double *seconds, int n, const char *check)
 {

@@ -8,6 +8,7 @@
  * the training split; of each, ten and twenty are chosen by log det, by AUC, and at random (means over --draws draws).  A JSON line each. */
 #include "ohmtrim.h"
 #include "base/progress.h"
+#include "measure.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -35,13 +36,6 @@ typedef struct lab {
     float      *responses[2][SOURCES];     /* (chips, candidates, q) */
     uint8_t    *good[2];
 } lab;
-
-static void must(ot_status st)
-{
-    if (st == OT_OK) return;
-    fprintf(stderr, "bench_egis: %s\n", ot_last_error());
-    exit(ot_status_exit(st));
-}
 
 static void *room(size_t n, size_t size)
 {

@@ -7,6 +7,7 @@
  * against sums in long double, and that nothing is allocated. */
 #include "base/build.h"
 #include "tests/recipes.c"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,26 +15,6 @@
 #include <time.h>
 
 enum { CHIPS = 64, ROUNDS = 21 };
-
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static void must(ot_status st)
-{
-    if (st == OT_OK) return;
-    fprintf(stderr, "bench_floor: %s\n", ot_last_error());
-    exit(ot_status_exit(st));
-}
 
 /* The screen's distance (MRCD) once more, in long double. */
 static double distance_again(const ot_judge *j, const double *x)

@@ -5,6 +5,7 @@
  * Tile 128, one thread, its CPU time, random pixels; each row first checks logits and knob gradients against the ref backend. */
 #include "base/build.h"
 #include "ohmtrim.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,19 +14,6 @@
 #include <time.h>
 
 enum { TILE = 128, MAX_RELUS = 64, CHECKED = 6, ROUNDS = 9 };
-
-static double cpu_seconds(void)                /* of this thread: what others do on the machine counts less */
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static uint32_t state = 1;
 static double uniform(void)
@@ -159,17 +147,6 @@ static void answer(answers *a, const char *backend, const ot_network *net, const
     if (ot_plan_gradient(plan, data, NULL, CHECKED, &a->loss, a->gain, a->offset) != OT_OK) die(backend);
     ot_plan_free(plan);
     ot_backend_close(be);
-}
-
-/* Largest |a - b| over largest |a|. */
-static double gap(const double *a, const double *b, int n)
-{
-    double most = 0, far = 0;
-    for (int i = 0; i < n; i++) {
-        most = fmax(most, fabs(a[i]));
-        far = a[i] - b[i] == a[i] - b[i] ? fmax(far, fabs(a[i] - b[i])) : INFINITY;
-    }
-    return far / most;
 }
 
 static int check(const ot_network *net, const ot_data *data, ot_conv_choice how, double *worst)

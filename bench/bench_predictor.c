@@ -7,6 +7,7 @@
  * --dump writes x_P.bin (1000, P), y_P.bin and ROW.fit.bin as raw doubles.  Data are drawn: 12 latent causes with collinear features, a bent y. */
 #include "base/build.h"
 #include "ohmtrim/predictor.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,12 +28,6 @@ static double seconds(clockid_t clock)
     struct timespec t;
     clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static double normal(uint64_t *s)                /* the sum of twelve, less six: near enough */

@@ -5,6 +5,7 @@
  *     bench_robust [BACKEND [MODEL...]] */
 #include "ohmtrim.h"
 #include "base/progress.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,13 +13,6 @@
 #include <string.h>
 
 enum { ROUNDS = 7, EPOCHS = 3, MINIBATCH = 128 };
-
-static void must(ot_status st)
-{
-    if (st == OT_OK) return;
-    fprintf(stderr, "bench_robust: %s\n", ot_last_error());
-    exit(ot_status_exit(st));
-}
 
 typedef struct times { double at[EPOCHS], loss; } times;
 
@@ -71,11 +65,6 @@ static ot_data images(int n, int c, int side)
     return d;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b;
-}
-
 static void measure(const char *backend, const char *model, int c, int side, int steps, const ot_device *dev)
 {
     ot_data d = images(steps * MINIBATCH, c, side), one = d;
@@ -96,8 +85,8 @@ static void measure(const char *backend, const char *model, int c, int side, int
             ratio[i][r] = ms[i][r] / ms[0][r];
         }
     for (int i = 0; i < SETTINGS; i++) {
-        qsort(ms[i], ROUNDS, sizeof(double), ascending);
-        qsort(ratio[i], ROUNDS, sizeof(double), ascending);
+        qsort(ms[i], ROUNDS, sizeof(double), by_value);
+        qsort(ratio[i], ROUNDS, sizeof(double), by_value);
         printf("{\"bench\":\"robust\",\"network\":\"%s\",\"setting\":\"%s\",\"minibatch\":%d,\"n\":%d,\"ms_a_step\":%.3f,\"ms_least\":%.3f,\"ms_most\":%.3f,\"over_plain\":%.3f,"
                "\"over_plain_least\":%.3f,\"over_plain_most\":%.3f}\n",
                model, names[i], MINIBATCH, ROUNDS, ms[i][ROUNDS / 2], ms[i][0], ms[i][ROUNDS - 1], ratio[i][ROUNDS / 2], ratio[i][0], ratio[i][ROUNDS - 1]);

@@ -4,6 +4,7 @@
  *     bench_select [images chips accuracy [dump.bin]]        10000 1000 0.74 */
 #include "base/build.h"
 #include "ohmtrim/select.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -50,12 +51,6 @@ static void fill(ot_correctness *v, double accuracy)
         }
     }
     free(skill);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
 }
 
 static int fail(const char *what)

@@ -9,6 +9,7 @@
 #include "base/build.h"
 #include "ohmtrim.h"
 #include "ohmtrim/train.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,19 +22,6 @@ enum { MAX_LAYERS = 16, ROUNDS = 5, CHECKED = 2, MOST_IMAGES = 128 };
 /* T frames of a few images are as much as caches hold; answers do not depend on it. */
 enum { TILE = 8 };
 static int images_of(const ot_network *net) { return ot_network_spikes(net) > 6 ? 16 : MOST_IMAGES; }
-
-static double cpu_seconds(void)                /* of this thread: what others do on the machine counts less */
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static void die(const char *what)
 {
@@ -104,17 +92,6 @@ static void answer(answers *a, const char *backend, const bench *b, int n)
     MUST(ot_plan_gradient(plan, b->data, NULL, n, &a->loss, a->grad, a->offset));
     ot_plan_free(plan);
     ot_backend_close(be);
-}
-
-/* Largest |a - b| over largest |a|. */
-static double gap(const double *a, const double *b, int n)
-{
-    double most = 0, far = 0;
-    for (int i = 0; i < n; i++) {
-        most = fmax(most, fabs(a[i]));
-        far = a[i] - b[i] == a[i] - b[i] ? fmax(far, fabs(a[i] - b[i])) : INFINITY;
-    }
-    return far / most;
 }
 
 /* ref takes its time. */

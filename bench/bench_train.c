@@ -8,6 +8,7 @@
  * time of one thread, one shard. */
 #include "ohmtrim.h"
 #include "base/progress.h"
+#include "measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,24 +17,12 @@
 
 enum { EPOCHS = 6, MINIBATCH = 128, REF = 16 };
 
-static void must(ot_status st)
-{
-    if (st == OT_OK) return;
-    fprintf(stderr, "bench_train: %s\n", ot_last_error());
-    exit(ot_status_exit(st));
-}
-
 static ot_status stamp(void *user, int epoch, double loss, double train, double test, double lr)
 {
     double *at = user;
     (void)loss, (void)train, (void)test, (void)lr;
     at[epoch] = ot__seconds();
     return OT_OK;
-}
-
-static int ascending(const void *a, const void *b)
-{
-    return *(const double *)a < *(const double *)b ? -1 : *(const double *)a > *(const double *)b;
 }
 
 static ot_data random_data(int n, int c, int side)
@@ -79,7 +68,7 @@ static void measure(const char *backend, const char *model, int c, int side, int
     opt.threads = threads;
     must(ot_train(net, backend, &d, NULL, &opt, stamp, at));
     for (int i = 0; i + 1 < EPOCHS; i++) took[i] = at[i + 1] - at[i];
-    qsort(took, EPOCHS - 1, sizeof *took, ascending);
+    qsort(took, EPOCHS - 1, sizeof *took, by_value);
     double median = took[(EPOCHS - 1) / 2];
     printf("{\"bench\":\"train\",\"network\":\"%s\",\"backend\":\"%s\",\"detail\":\"%s\",\"threads\":%d,\"minibatch\":%d,\"n\":%d,"
            "\"images_per_s\":%.0f,"
@@ -154,7 +143,7 @@ static void compare(const char *dir, const char *model, int c, int side, int ste
     opt.threads = opt.shards = 1;
     must(ot_train(net, "cpu", &d, NULL, &opt, stamp_cpu, at));
     for (int i = 0; i + 1 < EPOCHS; i++) took[i] = (at[i + 1] - at[i]) / n * 1e6;
-    qsort(took, EPOCHS - 1, sizeof *took, ascending);
+    qsort(took, EPOCHS - 1, sizeof *took, by_value);
     printf("{\"bench\":\"train_step\",\"network\":\"%s\",\"minibatch\":%d,\"n\":%d,\"us_an_image\":%.1f,\"least\":%.1f,\"most\":%.1f}\n",
            model, MINIBATCH, EPOCHS - 1, took[(EPOCHS - 1) / 2], took[0], took[EPOCHS - 2]);
     fflush(stdout);

@@ -8,6 +8,7 @@
 #include "ohmtrim.h"
 #include "base/progress.h"
 #include "tune/adam.h"
+#include "measure.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -36,13 +37,6 @@ typedef struct lab {
 } lab;
 
 typedef struct tally { double sum, square, least, seconds; int n; } tally;
-
-static void must(ot_status st)
-{
-    if (st == OT_OK) return;
-    fprintf(stderr, "bench_tuning: %s\n", ot_last_error());
-    exit(ot_status_exit(st));
-}
 
 static int numbers(double *out, const char *text)
 {

@@ -1,4 +1,5 @@
 /* nets.c - see nets.h. */
+#include "models/model.h"
 #include "nets.h"
 
 #include <math.h>
@@ -162,4 +163,18 @@ const char *net_backend(int i)
         if (have[k] && seen++ == i) return names[k];
     }
     return NULL;
+}
+
+ot_status net_tiny(ot_network **net, uint64_t seed)
+{
+    ot_model m = {.seed = seed, .classes = NET_TINY_CLASSES};
+    m.st = ot_network_new(&m.net, "tiny", 1, NET_TINY_SIDE, NET_TINY_SIDE);
+    ot__model_conv_norm_relu(&m, "a", 4, 3, 1, 1);
+    ot__model_max_pool(&m, "pool", 2);
+    ot__model_conv(&m, "b.conv", 4, 3, 1, 1, 2, 1);
+    ot__model_relu(&m, "b.relu");
+    ot__model_flatten(&m, "flatten");
+    ot__model_dense(&m, "dense", NET_TINY_CLASSES);
+    *net = m.net;
+    return m.st;
 }

@@ -22,6 +22,10 @@ int net_flatten(ot_network *net, int in);
  * classes, 8 ReLU layers.  `branch` adds one that nobody reads. */
 ot_network *net_everything(uint64_t seed, int branch);
 
+/* One channel of 6 x 6, three classes; batch norm, a bias, groups, two ReLU layers: small enough for gradients by differences. */
+enum { NET_TINY_SIDE = 6, NET_TINY_CLASSES = 3 };
+ot_status net_tiny(ot_network **net, uint64_t seed);
+
 /* n random images of a network's shape with random labels; floats, or bytes. */
 ot_data *net_data(const ot_network *net, uint64_t seed, int n, int bytes);
 

@@ -11,27 +11,12 @@
 #include <string.h>
 #include <sys/time.h>
 
-enum { SIDE = 6, N = 48, CLASSES = 3 };
-
-/* Batch norm, a bias, groups, two ReLU layers. */
-static ot_status tiny(ot_network **net, uint64_t seed)
-{
-    ot_model m = {.seed = seed, .classes = CLASSES};
-    m.st = ot_network_new(&m.net, "tiny", 1, SIDE, SIDE);
-    ot__model_conv_norm_relu(&m, "a", 4, 3, 1, 1);
-    ot__model_max_pool(&m, "pool", 2);
-    ot__model_conv(&m, "b.conv", 4, 3, 1, 1, 2, 1);
-    ot__model_relu(&m, "b.relu");
-    ot__model_flatten(&m, "flatten");
-    ot__model_dense(&m, "dense", CLASSES);
-    *net = m.net;
-    return m.st;
-}
+enum { SIDE = NET_TINY_SIDE, N = 48, CLASSES = NET_TINY_CLASSES };
 
 static ot_data *set(int n)
 {
     ot_network *net;
-    if (tiny(&net, 1) != OT_OK) return NULL;
+    if (net_tiny(&net, 1) != OT_OK) return NULL;
     ot_data *d = net_data(net, 77, n, 0);
     for (int i = 0; i < n; i++) /* something to learn: classes differ in their mean */
         for (int k = 0; k < SIDE * SIDE; k++) d->values[i * SIDE * SIDE + k] += (float)(d->labels[i] - 1);
@@ -75,7 +60,7 @@ TEST a_step_is_as_written(ot_noise_model model, int samples, int bits)
 {
     ot_network *net, *twin;
     ot_data *d = set(N);
-    OK(tiny(&net, 3));
+    OK(net_tiny(&net, 3));
     OK(ot_network_copy(&twin, net));
     const size_t n = ot_network_parameters(net);
     float *w = malloc(n * sizeof *w), *effective = malloc(n * sizeof *w), *slope = malloc(n * sizeof *w), *got = malloc(n * sizeof *w), *want = malloc(n * sizeof *w);
@@ -132,7 +117,7 @@ TEST a_device_trains_on_its_chips(void)
     ot_network *net, *twin;
     ot_data *d = set(N);
     ot_chip *chip;
-    OK(tiny(&net, 3));
+    OK(net_tiny(&net, 3));
     OK(ot_network_copy(&twin, net));
     const size_t n = ot_network_parameters(net);
     float *w = malloc(n * sizeof *w), *effective = malloc(n * sizeof *w), *got = malloc(n * sizeof *w), *want = malloc(n * sizeof *w);
@@ -205,7 +190,7 @@ static ot_train_options everything(void)
 static ot_status run(ot_network **net, const ot_train_options *o, const char *backend, history *h)
 {
     *h = (history){.stop_after = h->stop_after};
-    ot_status st = tiny(net, o->seed);
+    ot_status st = net_tiny(net, o->seed);
     return st == OT_OK ? ot_train(*net, backend, train_set, test_set, o, remember, h) : st;
 }
 
@@ -326,7 +311,7 @@ TEST ranges_are_those_of_the_batches(void)
     o.epochs = 1, o.lr = 1e-9, o.shards = 1, o.minibatch = N; /* one batch an epoch: every order is the same set */
     o.robust.activation_bits = 3, o.robust.range = OT_RANGE_AVERAGE, o.robust.range_momentum = 0.5;
     OK(run(&net, &o, "ref", &h));
-    OK(tiny(&start, o.seed));
+    OK(net_tiny(&start, o.seed));
     ot_plan_options opt = {.use = OT_PLAN_TRAIN, .tile = N};
     OK(ot_backend_open(&be, "ref", NULL));
     OK(ot_plan_open(&plan, be, start, &opt));
@@ -443,7 +428,7 @@ TEST checkpoints_of_other_settings_are_refused(void)
 TEST settings_out_of_range_say_so(void)
 {
     ot_network *net;
-    OK(tiny(&net, 1));
+    OK(net_tiny(&net, 1));
 #define BAD(change, status, words)                                                                            \
     do {                                                                                                      \
         ot_train_options o = quick();                                                                         \
@@ -513,7 +498,7 @@ TEST chips_of_noise_are_measured_one_like_the_other(void)
     ot_backend *be;
     ot_plan *plan;
     ot_plan_options opt = OT_PLAN_OPTIONS_INIT;
-    OK(tiny(&net, 2));
+    OK(net_tiny(&net, 2));
     OK(ot_network_copy(&chip, net));
     ot_noise_run r = {.noise = {.model = OT_NOISE_FIXED, .within = 0.3, .between = 0.3, .seed = 6}, .self_tuning = {.gtm_cells = 50, .ltm_columns = 2}, .first = 3, .chips = 7, .threads = 1};
     OK(ot_noise_measure(one, net, "ref", test_set, &r));

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "check.h"
 #include "models/model.h"
+#include "nets.h"
 #include "train/augment.h"
 #include "train/draw.h"
 #include "train/lipschitz.h"
@@ -222,21 +223,7 @@ TEST a_pool_does_each_job_once_and_brings_the_first_failure_home(void)
 
 /* ---- a tiny network and a set to learn ---- */
 
-enum { SIDE = 6, CLASSES = 3, IMAGES = 60 };
-
-static ot_status tiny(ot_network **net, uint64_t seed)
-{
-    ot_model m = {.seed = seed, .classes = CLASSES};
-    m.st = ot_network_new(&m.net, "tiny", 1, SIDE, SIDE);
-    ot__model_conv_norm_relu(&m, "a", 4, 3, 1, 1);
-    ot__model_max_pool(&m, "pool", 2);
-    ot__model_conv(&m, "b.conv", 4, 3, 1, 1, 2, 1);
-    ot__model_relu(&m, "b.relu");
-    ot__model_flatten(&m, "flatten");
-    ot__model_dense(&m, "dense", CLASSES);
-    *net = m.net;
-    return m.st;
-}
+enum { SIDE = NET_TINY_SIDE, CLASSES = NET_TINY_CLASSES, IMAGES = 60 };
 
 /* Noise with a bright bar: upright, lying or none. */
 static void make_set(ot_data *d, uint8_t *pixels, int32_t *labels, uint64_t seed)
@@ -279,7 +266,7 @@ TEST gradients_agree_with_finite_differences(const char *backend, double smoothi
     opt.use = OT_PLAN_TRAIN;
     opt.tile = N;
     opt.label_smoothing = smoothing;
-    OK(tiny(&net, 3));
+    OK(net_tiny(&net, 3));
     OK(ot_train_normalise(net, &train_set));
     OK(ot_backend_open(&be, backend, NULL));
     OK(ot_plan_open(&plan, be, net, &opt));
@@ -342,7 +329,7 @@ TEST running_statistics_take_a_tenth_of_each_minibatch(void)
     o.lr = 1e-9;
     how.use = OT_PLAN_TRAIN;
     how.tile = IMAGES / 2;
-    OK(tiny(&net, 1));
+    OK(net_tiny(&net, 1));
     OK(ot_train_normalise(net, &train_set));
     OK(ot_backend_open(&be, "ref", NULL));
     OK(ot_plan_open(&plan, be, net, &how));
@@ -397,7 +384,7 @@ static ot_status remember(void *user, int epoch, double loss, double train, doub
 static ot_status run(const ot_train_options *o, const char *backend, history *h, float **numbers, size_t *n)
 {
     ot_network *net;
-    ot_status st = tiny(&net, o->seed);
+    ot_status st = net_tiny(&net, o->seed);
     if (st == OT_OK) st = ot_train_normalise(net, &train_set);
     *h = (history){.stop_after = h->stop_after};
     if (st == OT_OK) st = ot_train(net, backend, &train_set, &test_set, o, remember, h);
@@ -617,7 +604,7 @@ TEST a_checkpoint_of_another_run_is_refused(void)
 TEST settings_out_of_range_name_the_setting(void)
 {
     ot_network *net;
-    OK(tiny(&net, 1));
+    OK(net_tiny(&net, 1));
 #define BAD(words, ...)                                                                                                            \
     do {                                                                                                                           \
         ot_train_options o = quick();                                                                                              \
@@ -696,7 +683,7 @@ TEST normalisation_is_that_of_the_pixels(void)
     ot_network *net;
     const float *mean, *sd;
     double sum = 0, squares = 0, n = IMAGES * SIDE * SIDE;
-    OK(tiny(&net, 1));
+    OK(net_tiny(&net, 1));
     OK(ot_train_normalise(net, &train_set));
     ot_network_normalisation(net, &mean, &sd);
     for (int i = 0; i < n; i++) sum += train_pixels[i] / 255.0;
@@ -715,7 +702,7 @@ TEST normalisation_is_that_of_the_pixels(void)
 static ot_status small_run(const ot_train_options *o)
 {
     ot_network *net = NULL;
-    ot_status st = tiny(&net, o->seed);
+    ot_status st = net_tiny(&net, o->seed);
     if (st == OT_OK) st = ot_train_normalise(net, &train_set);
     if (st == OT_OK) st = ot_train(net, "ref", &train_set, &test_set, o, NULL, NULL);
     ot_network_free(net);
