@@ -41,10 +41,12 @@ half() { awk -v s="$1" 'BEGIN { printf "%.4f", s / sqrt(2) }'; }          # equa
 bits() { # Table I, Fig. 4
     local two=(--weight-bits 2 --activation-bits 2) s
     lenet float lenet5 3
-    for s in 0.1 0.3 0.5; do lenet "qavat-$s" "$out/float.onnx" 10 --lr 0.003 "${two[@]}" --noise "fixed:$s"; done
-    lenet qat "$out/float.onnx" 8 --lr 0.003 "${two[@]}"
+    lenet qavat-0.1 "$out/float.onnx" 6 --lr 0.003 "${two[@]}" --noise fixed:0.1
+    lenet qavat-0.3 "$out/float.onnx" 8 --lr 0.003 "${two[@]}" --noise fixed:0.3
+    lenet qavat-0.5 "$out/float.onnx" 10 --lr 0.003 "${two[@]}" --noise fixed:0.5
+    lenet qat "$out/float.onnx" 6 --lr 0.003 "${two[@]}"
     # layer-fixed noise of 0.5 breaks the float network (no batch norm bounds it): 0.1 is what it can learn from
-    lenet ptq-vat "$out/float.onnx" 8 --lr 0.001 "${two[@]}" --noise fixed:0.1 --post-training
+    lenet ptq-vat "$out/float.onnx" 4 --lr 0.001 "${two[@]}" --noise fixed:0.1 --post-training
     for s in 0.1 0.2 0.3 0.4 0.5; do
         local at=$s                                                          # trained at the noise it meets, or the next above
         case $s in 0.2) at=0.3 ;; 0.4) at=0.5 ;; esac
