@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "campaign/job.h"
-#include "tune/tuning.h"
+#include "tune/change.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ static size_t data_bytes(const ot_data *d)
     return numbers * (d->values ? sizeof(float) : 1) + (size_t)d->n * sizeof(int32_t);
 }
 
-/* Bytes that the tuners take which train on a chip; OT_E_UNSUPPORTED: a tuner does not suit the network. */
+/* Bytes that the tuners take which change one chip at a time; OT_E_UNSUPPORTED: a tuner does not suit the network. */
 static ot_status tuners_memory(size_t *bytes, const campaign *c, ot_backend *be)
 {
     const ot_campaign_spec *s = c->spec;
@@ -94,7 +94,7 @@ static ot_status tuners_memory(size_t *bytes, const campaign *c, ot_backend *be)
         if (!ot__tuner_alone(s->tuners[i])) continue;
         opt.use = OT_PLAN_TRAIN;
         opt.tile = s->tuners[i] == OT_TUNER_RETRAIN ? s->tune.minibatch : s->tune.images;
-        if (s->tuners[i] == OT_TUNER_SELF_TUNING_LTM) one = ot_network_parameters(c->net) * 16 * (size_t)s->tune.ltm_columns; /* columns as deep as the widest layer */
+        if (s->tuners[i] == OT_TUNER_SELF_TUNING_LTM) one = ot__tuning_ltm_bytes(c->net, s->tune.ltm_columns);
         else OT_TRY(ot_plan_measure(&one, be, c->net, &opt));
         if (s->tuners[i] == OT_TUNER_RETRAIN) one += ot_network_parameters(c->net) * 40;      /* gradient, sums, saliences, Adam */
         if (one > *bytes) *bytes = one;

@@ -1,6 +1,6 @@
 /* bn_stats.c - batch norm's running mean and variance found again for one chip: one forward pass over unlabelled images in training mode, in
  * which every layer sees inputs normalised by this chip's own statistics.  Two numbers a channel, where knobs are two a layer. */
-#include "tune/retrain.h"
+#include "tune/change.h"
 
 #include "base/fail.h"
 

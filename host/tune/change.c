@@ -1,5 +1,5 @@
 /* change.c - one door to the tuners that change a chip rather than its knobs: self-tuning, batch norm found again, retraining. */
-#include "tune/retrain.h"
+#include "tune/change.h"
 
 #include "backend/backend.h"
 #include "base/fail.h"

@@ -7,7 +7,7 @@
  *
  * That undoes noise that adds one number to all weights of a layer.  The device model's delta_sys multiplies them, so here the module is the wrong
  * one of the two; it is here to be compared with.  The correction is linear in the inputs: a corrected layer is a layer with other weights. */
-#include "tune/retrain.h"
+#include "tune/change.h"
 
 #include "base/fail.h"
 #include "chip/chip.h"
@@ -28,10 +28,23 @@ static ot_status mean_column(double *mean, const ot_chip *chip, int k, size_t ce
     return st;
 }
 
+/* A layer's places, each a column deep. */
+static size_t places(const ot_layer *l) { return ot_layer_weights(l) / (size_t)l->c * (size_t)l->groups; }
+
+size_t ot__tuning_ltm_bytes(const ot_network *net, int columns)
+{
+    size_t most = 0;
+    for (int k = 0; k < ot_network_crossbars(net); k++) {
+        const size_t n = places(ot_network_crossbar(net, k));
+        most = n > most ? n : most;
+    }
+    return ot_network_parameters(net) * sizeof(float) + most * (sizeof(double) + (size_t)columns * (sizeof(float) + sizeof(int32_t)));
+}
+
 static ot_status correct(float *w, const ot_layer *l, const ot_chip *chip, int columns, double estimate)
 {
     const double scale = ot_chip_scale(chip, l->crossbar), share = ot_self_tuning_share(&(ot_self_tuning){0}, estimate, scale, scale);
-    const size_t cells = ot_layer_weights(l) / (size_t)l->c * (size_t)l->groups;
+    const size_t cells = places(l);
     if (!(scale > 0)) return OT_OK;
     double *mean = ot_alloc(cells, sizeof *mean);
     if (!mean) OT_NOMEM("a layer's column", cells * sizeof *mean);

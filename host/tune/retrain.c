@@ -7,7 +7,7 @@
  *
  * Writing is taken to be exact, and possible in every cell: what write-and-verify would reach at best.  The chip's own variation stays in all the
  * others.  Nothing depends on threads: sums run in the order of images and weights. */
-#include "tune/retrain.h"
+#include "tune/change.h"
 
 #include "base/fail.h"
 #include "kernels/adam.h"

@@ -1,6 +1,6 @@
-/* retrain.h - tuners that change more of a chip than its knobs (change.c is their door): weights written anew, batch norm found again. */
-#ifndef OT_TUNE_RETRAIN_H
-#define OT_TUNE_RETRAIN_H
+/* change.h - tuners that change more of a chip than its knobs (change.c is their door): weights written anew, batch norm found again, layers' own columns. */
+#ifndef OT_TUNE_CHANGE_H
+#define OT_TUNE_CHANGE_H
 
 #include "tune/tuning.h"
 
@@ -10,5 +10,7 @@ ot_status ot__tuning_bn_stats(const ot_tuning *t, ot_plan *plan, const ot_chip *
 
 /* What the layers' own columns say is taken from their outputs (ltm.c). */
 ot_status ot__tuning_ltm(const ot_tuning *t, ot_plan *plan, const ot_chip *chip, int64_t *values);
+/* What it takes beside the plan. */
+size_t ot__tuning_ltm_bytes(const ot_network *net, int columns);
 
 #endif
