@@ -1,29 +1,11 @@
 #!/bin/bash
 # campaign_test.sh - `ohmtrim campaign`: kills, signals, threads, resuming, locks, full disks, files of others; and `ohmtrim report`.
 # The network and its images are tests/tune's.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cmd=${OHMTRIM:-$here/../ohmtrim}
-d=$(mktemp -d)
-trap 'rm -rf "$d"' EXIT
+. "$(dirname "$0")/shell.sh"
 cd "$d"
-p=0 f=0 s=0
-last=0
-check() { # NAME COMMAND...: passes if the command does; says looks at the status of the command before
-    last=$?
-    local name=$1; shift
-    if "$@"; then p=$((p + 1)); else f=$((f + 1)); echo "FAIL $name"; tail -n 5 out err 2>/dev/null; fi
-}
 camp() { "$cmd" campaign "$@" >out 2>err; }
 run() { local db=$1; shift; camp run s.yaml -o "$db" -q "$@"; }
 digest() { "$cmd" campaign digest "$1"; }
-# EXIT WORDS...: that exit code, one line on stderr with all the words, nothing on stdout
-says() {
-    local code=$1; shift
-    [ "$last" = "$code" ] || { echo "exit $last, want $code"; return 1; }
-    [ "$(wc -l <err)" = 1 ] && [ ! -s out ] || return 1
-    for w in "$@"; do grep -qF -- "$w" err || { echo "no '$w'"; return 1; }; done
-}
 sql() { python3 - "$@" <<'P'
 import sqlite3, sys
 c = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -172,7 +154,7 @@ tmpfs() {
     [ $rc = 4 ] && grep -q 'x.db: .*kept' err
 }
 if mkdir -p small && mount -t tmpfs -o size=100k none small 2>/dev/null; then check a_full_tmpfs_is_one_sentence tmpfs; umount small
-else echo 'SKIP campaign_test: no right to mount a tmpfs'; s=$((s + 1)); fi
+else skip 'no right to mount a tmpfs'; fi
 durable() { run dur.db --durable && [ "$(digest dur.db)" = "$want" ]; }
 check durable_gives_the_same durable
 
@@ -214,7 +196,7 @@ if command -v gnuplot >/dev/null; then
         for x in yield.png accuracy.png; do head -c 8 rep/$x | grep -aq PNG || return 1; done &&
         grep -q '</svg>' rep/yield.svg && grep -q '</svg>' rep/accuracy.svg && grep -q "$want" rep/index.html && grep -q "None: 6 chips to learn from" rep/index.html && [ "$(wc -l <rep/yield.csv)" = 82 ]; }
     check a_report_has_its_files report
-else echo 'SKIP campaign_test: no gnuplot'; s=$((s + 1)); fi
+else skip 'no gnuplot'; fi
 PATH=/nosuchfolder "$cmd" report one.db -o rep2 >out 2>err
 check no_gnuplot_is_one_sentence says 4 gnuplot gnuplot-nox rep2
 printf '#!/bin/sh\necho "line 3: bad plot" >&2\nexit 5\n' >gnuplot; chmod +x gnuplot
@@ -224,5 +206,4 @@ check a_failing_gnuplot_is_quoted says 4 'status 5' 'bad plot'
 check a_report_wants_a_finished_chip says 3 ev.db 'no evaluation chip'
 [ ! -e rep3 ] || { echo 'FAIL a report without chips leaves a folder'; f=$((f + 1)); }
 
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+finish

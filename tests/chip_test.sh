@@ -1,18 +1,10 @@
 #!/bin/bash
 # chip_test.sh - `ohmtrim chip`: what it prints, dumps and writes, and what it refuses.
-set -u
-top=$(cd "$(dirname "$0")/.." && pwd)
-cmd=${OHMTRIM:-$top/ohmtrim}
+. "$(dirname "$0")/shell.sh"
+verb=(chip)
 net=$top/tests/golden/trelu/model.onnx
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
 cd "$d"
 weights=5648         # of the file's crossbar layers: 5,658 with the dense layer's biases
-p=0 f=0 s=0
-pass() { p=$((p + 1)); }
-fail() { echo "FAIL $1"; tail -n 20 out err 2>/dev/null; f=$((f + 1)); }
-run() { "$cmd" chip "$@" >out 2>err; }
-good() { local n=$1 w=$2; shift 2; run "$@" && grep -Eq -- "$w" out && pass || fail "$n"; }
-bad() { local n=$1 s=$2 w=$3 rc; shift 3; run "$@"; rc=$?; if [ "$rc" = "$s" ] && grep -qF -- "$w" err && [ ! -s out ]; then pass; else fail "$n (status $rc, want $s with '$w')"; fi; }
 # says NAME PATTERN COUNT: the extended regular expression stands COUNT times in ./out
 says() { [ "$(grep -oE -- "$2" out | wc -l)" = "$3" ] && pass || fail "$1"; }
 
@@ -49,7 +41,7 @@ for l in o["layers"]:
     for b in w.tobytes(): h = (h ^ b) * 0x100000001b3 % 2**64
 assert "%016x" % h == o["hash"], (h, o["hash"])
 P
-else echo 'SKIP chip_test: python3 has no numpy to read a dump with'; s=$((s + 1)); fi
+else skip 'python3 has no numpy to read a dump with'; fi
 good 'a chip as ONNX' 'layers' "$net" 17 --json --onnx chip.onnx
 cp out drawn
 good 'which is a network' 'layers' chip.onnx 3 --sigma 0 --json --dump again.npz
@@ -61,7 +53,7 @@ a, b = np.load("chip.npz"), np.load("again.npz")
 assert sorted(a.files) == sorted(b.files)
 for k in a.files: assert np.abs(a[k] - b[k]).max() <= np.abs(a[k]).max() / 65535, k     # sigma 0 quantises to half a step
 P
-else echo 'SKIP chip_test: python3 has no numpy to read a dump with'; s=$((s + 1)); fi
+else skip 'python3 has no numpy to read a dump with'; fi
 echo '{"chip":17,"gain":[1,1.25,0.5,1,1,0.75],"offset":[0,0.5,-0.25,0,0,0],"images":3}' >knobs.json
 good 'knobs go along' 'layers' "$net" 17 --json --onnx knobs.onnx --knobs knobs.json
 [ "$(wc -c <knobs.onnx)" -gt "$(wc -c <chip.onnx)" ] && pass || fail 'knobs are more nodes'
@@ -95,5 +87,4 @@ knobs 'a gain of 0' 'bad.json: gain[2] = 0, want a finite number of at least 1/6
 knobs 'an infinite offset' 'bad.json: offset[5] = inf' '{"gain":[1,1,1,1,1,1],"offset":[0,0,0,0,0,1e999]}'
 [ ! -e x.onnx ] && ! ls -A | grep -q tmp && pass || fail 'nothing is left half-written'
 if [ -w /dev/full ]; then run "$net" 1 --dump /dev/full; [ $? = 4 ] && pass || fail 'a full disk'; fi
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+finish

@@ -1,17 +1,8 @@
 #!/bin/bash
 # device_test.sh - `ohmtrim device`: shows, fits, writes and reads devices; refuses what is wrong with the right status.
-set -u
-cmd=${OHMTRIM:-$(cd "$(dirname "$0")/.." && pwd)/ohmtrim}
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
+. "$(dirname "$0")/shell.sh"
+verb=(device)
 cd "$d"
-p=0 f=0
-pass() { p=$((p + 1)); }
-fail() { echo "FAIL $1"; cat out err 2>/dev/null | tail -n 20; f=$((f + 1)); }
-run() { "$cmd" device "$@" >out 2>err; }
-# good NAME WORDS ARGS...: status 0 and WORDS (an extended regular expression) on stdout
-good() { local n=$1 w=$2; shift 2; run "$@" && grep -Eq -- "$w" out && pass || fail "$n"; }
-# bad NAME STATUS WORDS ARGS...: that status, WORDS on stderr, nothing on stdout
-bad() { local n=$1 s=$2 w=$3 rc; shift 3; run "$@"; rc=$?; if [ "$rc" = "$s" ] && grep -qF -- "$w" err && [ ! -s out ]; then pass; else fail "$n (status $rc, want $s with '$w')"; fi; }
 # number NAME FIELD WANT TOLERANCE (relative): of the JSON line in ./out.  FIELD: name, name.I (I-th of an array, from 0), name@N (where
 # the name stands for the N-th time, from 1)
 number() {
@@ -82,5 +73,4 @@ bad 'a file and pulses' 2 'want it without' --device-model mine.json --set-v 2
 bad 'a stray word' 2 "'r2' is not wanted here" r2
 bad 'a folder that is not there' 4 'no/such.json' -o no/such.json
 ls -A | grep -qE '\.tmp|such' && fail 'nothing is left half-written' || pass
-echo "$p passed, $f failed, 0 skipped"
-[ $f = 0 ]
+finish

@@ -1,19 +1,9 @@
 #!/bin/bash
 # eval_test.sh - `ohmtrim eval`: the same result however it is run; what does not fit is refused with the right status and one sentence.
-set -u
-top=$(cd "$(dirname "$0")/.." && pwd)
-cmd=${OHMTRIM:-$top/ohmtrim}
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
+. "$(dirname "$0")/shell.sh"
+verb=(eval)
 cd "$d"
-p=0 f=0 s=0
-pass() { p=$((p + 1)); }
-fail() { echo "FAIL $1"; cat out err 2>/dev/null | tail -n 20; f=$((f + 1)); }
-run() { "$cmd" eval "$@" >out 2>err; }
-good() { local n=$1 w=$2; shift 2; run "$@" && grep -Eq -- "$w" out && pass || fail "$n"; }
-# bad NAME STATUS WORDS ARGS...: that status, WORDS on stderr in one sentence, nothing on stdout
-bad() { local n=$1 s=$2 w=$3 rc; shift 3; run "$@"; rc=$?; if [ "$rc" = "$s" ] && grep -qF -- "$w" err && [ ! -s out ]; then pass; else fail "$n (status $rc, want $s with '$w')"; fi; }
 same() { if cmp -s "$2" "$3"; then pass; else fail "$1"; fi; }
-field() { grep -oE "\"$1\":[^,}]*" out | head -n 1 | cut -d: -f2-; }
 net=$top/models/lenet5.onnx
 
 # A data set of 70 images of noise, in MNIST's format: images (n, 28, 28), labels.
@@ -90,5 +80,4 @@ bad 'logits that cannot be written' 4 'no-such-folder' "$net" --data "$data" --l
 truncate -s 5000 noise/t10k-images-idx3-ubyte
 bad 'a truncated data set' 3 't10k-images-idx3-ubyte' "$net" --data "$data"
 
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ] && [ $p -gt 0 ]
+finish

@@ -1,31 +1,12 @@
 #!/bin/bash
 # learn_test.sh - `ohmtrim learn`: from a campaign and from arrays to a recipe, and back: the verdicts that `campaign status --verdicts` reports are
 # those that `screen` gives on the exported signatures.  The network and its images are tests/tune's.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cmd=${OHMTRIM:-$here/../ohmtrim}
-d=$(mktemp -d)
-trap 'rm -rf "$d"' EXIT
+. "$(dirname "$0")/shell.sh"
 cd "$d"
-p=0 f=0 s=0
-last=0
-check() { # NAME COMMAND...
-    last=$?
-    local name=$1; shift
-    if "$@"; then p=$((p + 1)); else f=$((f + 1)); echo "FAIL $name"; tail -n 5 out err 2>/dev/null; fi
-}
-# EXIT WORDS...: that exit code, one line on stderr with all the words, nothing on stdout
-says() {
-    local code=$1; shift
-    [ "$last" = "$code" ] || { echo "exit $last, want $code"; return 1; }
-    [ "$(wc -l <err)" = 1 ] && [ ! -s out ] || return 1
-    for w in "$@"; do grep -qF -- "$w" err || { echo "no '$w'"; return 1; }; done
-}
-ohm() { "$cmd" "$@" >out 2>err; }
 bad() { # NAME EXIT WORDS ARGUMENTS...: learn with these arguments fails so, and writes no recipe
     local name=$1 code=$2 words=$3; shift 3
     rm -f bad.recipe
-    ohm learn "$@" -o bad.recipe; check "$name" says "$code" "$words"
+    run learn "$@" -o bad.recipe; check "$name" says "$code" "$words"
     check "${name}_leaves_no_recipe" [ ! -e bad.recipe ]
 }
 cat >s.yaml <<Y
@@ -61,9 +42,9 @@ def lines(path): return [json.loads(l) for l in open(path)]
 P
 
 # -- from a campaign -------------------------------------------------------------------------------------------------
-ohm campaign run s.yaml -o c.db -q --threads 2 || { cat err; echo 'FAIL a campaign runs'; }
-check status_prints_every_rule eval 'ohm campaign status c.db --verdicts && grep -q "^000 .* 5 " out && grep -q "^002 .* 5 " out && grep -q "^conformal .* 5 " out'
-check status_as_json_too eval 'ohm campaign status c.db --verdicts --json && cp out status.json && python3 -c "
+run campaign run s.yaml -o c.db -q --threads 2 || { cat err; echo 'FAIL a campaign runs'; }
+check status_prints_every_rule eval 'run campaign status c.db --verdicts && grep -q "^000 .* 5 " out && grep -q "^002 .* 5 " out && grep -q "^conformal .* 5 " out'
+check status_as_json_too eval 'run campaign status c.db --verdicts --json && cp out status.json && python3 -c "
 from lib import *
 v = lines(\"status.json\")[0][\"verdicts\"]
 assert len(v[\"thresholds\"]) == 15 and v[\"evaluation\"][\"chips\"] == 60
@@ -71,8 +52,8 @@ for t in v[\"thresholds\"]:
     assert t[\"escape\"][\"low\"] <= t[\"escape\"][\"value\"] <= t[\"escape\"][\"high\"]
     assert abs(t[\"escape\"][\"value\"] * 60 - t[\"escaped_first\"] - t[\"escaped_second\"]) < 1e-9 and sum(t[\"first\"].values()) == 60"'
 if command -v gnuplot >/dev/null; then
-    check the_report_has_the_verdicts eval 'ohm report c.db -o rep && [ "$(grep -Ec "^<tr><td>(000|002|conformal)<td>" rep/index.html)" = 15 ] && grep -q "The predictive test" rep/index.html'
-else echo 'SKIP learn_test: no gnuplot'; s=$((s + 1)); fi
+    check the_report_has_the_verdicts eval 'run report c.db -o rep && [ "$(grep -Ec "^<tr><td>(000|002|conformal)<td>" rep/index.html)" = 15 ] && grep -q "The predictive test" rep/index.html'
+else skip 'no gnuplot'; fi
 check the_files_are_not_changed eval '[ "$("$cmd" campaign digest c.db)" = "$(cp c.db d.db; "$cmd" learn d.db -o d.recipe >/dev/null; "$cmd" campaign digest d.db)" ]'
 
 # The round trip: what `screen` says on the exported signatures, chip by chip, adds up to the campaign's own verdicts; knobs are the tuner's.
@@ -101,7 +82,7 @@ assert len(a) - shipped == t['rejected'] and escaped == t['escaped_first'] + t['
 P
 trip() { # SIGNATURE MENDER DROP RULE
     local o="--signature $1 --mender $2 --drop $3 --rule $4 --escape 0.1"
-    ohm learn c.db $o -o trip.recipe --json && cp out trip.json && "$cmd" campaign export c.db --npz trip.npz --signature $1 &&
+    run learn c.db $o -o trip.recipe --json && cp out trip.json && "$cmd" campaign export c.db --npz trip.npz --signature $1 &&
         "$cmd" screen trip.recipe trip.npz:evaluate_signature --json >first.json && "$cmd" screen trip.recipe "trip.npz:evaluate_signature_$2" --after --json >second.json &&
         python3 trip.py "$1" "$2" "$3" "$4"
 }
@@ -113,7 +94,7 @@ check full_tests_end_in_pass_tune_or_reject eval '"$cmd" screen trip.recipe trip
 same() { "$cmd" learn c.db -o "$1" --threads "$2" >/dev/null 2>&1; }
 check threads_do_not_change_the_recipe eval 'same a.recipe 1 && same b.recipe 3 && cmp a.recipe b.recipe'
 check seeds_do eval '"$cmd" learn c.db --seed 7 >out && cp out seven && "$cmd" learn c.db >out && ! cmp -s out seven'
-check more_kinds eval 'for k in "--predictor boost" "--predictor ridge" "--predictor mars --degree 2" "--screen pca-mcd" "--screen mcd" "--clusters 5 --folds 4"; do ohm learn c.db $k || exit 1; done'
+check more_kinds eval 'for k in "--predictor boost" "--predictor ridge" "--predictor mars --degree 2" "--screen pca-mcd" "--screen mcd" "--clusters 5 --folds 4"; do run learn c.db $k || exit 1; done'
 
 # -- from arrays: no network, no campaign ----------------------------------------------------------------------------
 "$cmd" campaign export c.db --npz c.npz
@@ -130,10 +111,10 @@ check arrays_make_the_same_judge eval '"$cmd" learn c.db --cutoff 0.9 -o one.rec
     "$cmd" screen one.recipe c.npz:evaluate_signature --json >a.json && "$cmd" screen two.recipe c.npz:evaluate_signature --json >b.json && python3 -c "
 from lib import *
 for a, b in zip(lines(\"a.json\"), lines(\"b.json\")): assert a[\"predicted_accuracy\"] == b[\"predicted_accuracy\"] and a[\"distance\"] == b[\"distance\"] and a[\"verdict\"] == b[\"verdict\"]"'
-check knobs_make_a_casebook eval 'ohm learn --signatures s.npy --accuracy a.npy --knobs k.npy --cutoff 0.9 -o k.recipe --json && grep -q "\"casebook\":240" out && "$cmd" screen k.recipe s.npy --json | grep -q "\"nearest\""'
-check a_second_judge_from_arrays eval 'ohm learn --signatures s.npy --accuracy a.npy --tuned-signatures c.npz:tuned_signature --tuned-accuracy c.npz:tuned_accuracy --cutoff 0.9 -o t.recipe --json && grep -q after_cv_sd out &&
+check knobs_make_a_casebook eval 'run learn --signatures s.npy --accuracy a.npy --knobs k.npy --cutoff 0.9 -o k.recipe --json && grep -q "\"casebook\":240" out && "$cmd" screen k.recipe s.npy --json | grep -q "\"nearest\""'
+check a_second_judge_from_arrays eval 'run learn --signatures s.npy --accuracy a.npy --tuned-signatures c.npz:tuned_signature --tuned-accuracy c.npz:tuned_accuracy --cutoff 0.9 -o t.recipe --json && grep -q after_cv_sd out &&
     "$cmd" screen t.recipe s.npy --after --json >out'
-check fewer_chips_than_features eval 'ohm learn --signatures wide.npy --accuracy wide_a.npy --cutoff 0.9 && grep -q "40 chips, 320 of 320" out'
+check fewer_chips_than_features eval 'run learn --signatures wide.npy --accuracy wide_a.npy --cutoff 0.9 && grep -q "40 chips, 320 of 320" out'
 both='--cutoff 0.9'
 bad lengths_differ 3 '240 signatures, short.npy: 239 accuracies' --signatures s.npy --accuracy short.npy $both
 bad a_signature_with_nan 3 'signature 7, number 0 is nan' --signatures nan.npy --accuracy a.npy $both
@@ -148,23 +129,23 @@ bad knobs_not_finite 3 'gain' --signatures s.npy --accuracy a.npy --knobs nankno
 bad no_such_array 3 'nothere' --signatures c.npz:nothere --accuracy a.npy $both
 bad no_such_file 3 'gone.npy' --signatures gone.npy --accuracy a.npy $both
 bad too_strict_an_escape 2 'want at least 19999 chips' --signatures s.npy --accuracy a.npy $both --rule conformal --escape 0.0001
-check without_knobs_chips_are_only_judged eval 'ohm learn --signatures s.npy --accuracy a.npy --cutoff 0.9 -o none.recipe && grep -q "mender none" out && "$cmd" screen none.recipe s.npy --json >out && grep -q "\"gain\":null" out && "$cmd" screen none.recipe s.npy --csv - >out && ! grep -q gain out'
+check without_knobs_chips_are_only_judged eval 'run learn --signatures s.npy --accuracy a.npy --cutoff 0.9 -o none.recipe && grep -q "mender none" out && "$cmd" screen none.recipe s.npy --json >out && grep -q "\"gain\":null" out && "$cmd" screen none.recipe s.npy --csv - >out && ! grep -q gain out'
 bad ridge_wants_knobs 3 'knobs' --signatures s.npy --accuracy a.npy $both --mender ridge
-usage() { ohm "$@"; [ $? = 2 ]; }
+usage() { run "$@"; [ $? = 2 ]; }
 check arrays_want_a_cutoff usage learn --signatures s.npy --accuracy a.npy
 check signatures_want_accuracies usage learn --signatures s.npy --cutoff 0.9
 check a_campaign_or_arrays usage learn c.db --signatures s.npy --accuracy a.npy --cutoff 0.9
 check something_to_learn_from usage learn
 check moments_want_a_campaign usage learn --signatures s.npy --accuracy a.npy --cutoff 0.9 --mender moments
 check a_rule_that_is_none usage learn c.db --rule strict
-check an_empty_casebook eval '! ohm campaign run s.yaml -o e.db -q --set casebook_chips=0 --set tuners=closed-form; ohm learn e.db; [ $? = 3 ] && grep -q "casebook is empty" err'
-ohm campaign status e.db --verdicts; check verdicts_want_a_tuner_of_signatures says 3 e.db 'learned, nearest, knn, ridge or moments'
-ohm learn c.db --stimulus other; check a_stimulus_that_is_not_there says 2 c.db "no stimulus 'other'"
+check an_empty_casebook eval '! run campaign run s.yaml -o e.db -q --set casebook_chips=0 --set tuners=closed-form; run learn e.db; [ $? = 3 ] && grep -q "casebook is empty" err'
+run campaign status e.db --verdicts; check verdicts_want_a_tuner_of_signatures says 3 e.db 'learned, nearest, knn, ridge or moments'
+run learn c.db --stimulus other; check a_stimulus_that_is_not_there says 2 c.db "no stimulus 'other'"
 
 # -- recalibration ---------------------------------------------------------------------------------------------------
-check updates_teach_too eval 'ohm campaign run s.yaml -o more.db -q --seed 2 --set casebook_chips=60 --set chips=0 && "$cmd" campaign export more.db --npz more.npz &&
-    ohm learn c.db --update more.npz -o u.recipe --json && grep -q "\"chips\":300," out && grep -q "\"casebook\":300," out'
-check updates_of_arrays_too eval 'ohm learn --signatures s.npy --accuracy a.npy --knobs k.npy --cutoff 0.9 --update more.npz --update more.npz --json && grep -q "\"chips\":360," out && grep -q "\"casebook\":360," out'
+check updates_teach_too eval 'run campaign run s.yaml -o more.db -q --seed 2 --set casebook_chips=60 --set chips=0 && "$cmd" campaign export more.db --npz more.npz &&
+    run learn c.db --update more.npz -o u.recipe --json && grep -q "\"chips\":300," out && grep -q "\"casebook\":300," out'
+check updates_of_arrays_too eval 'run learn --signatures s.npy --accuracy a.npy --knobs k.npy --cutoff 0.9 --update more.npz --update more.npz --json && grep -q "\"chips\":360," out && grep -q "\"casebook\":360," out'
 bad an_update_of_another_length 3 'numbers' --signatures narrow.npy --accuracy a.npy --update more.npz $both
 
 # -- the campaign's side ---------------------------------------------------------------------------------------------
@@ -181,8 +162,8 @@ old() { # A file as version 1 left it: without the tables and rows that came sin
         "DELETE FROM measurement WHERE knobs <> 'exhaustive' AND knobs <> 'untuned' AND chip IN (SELECT number FROM chip WHERE role = 'casebook')" \
         "DELETE FROM tuning WHERE tuner <> 'exhaustive' AND chip IN (SELECT number FROM chip WHERE role = 'casebook')" 'PRAGMA user_version = 1'
 }
-check an_old_file_is_still_read eval 'old && ohm campaign status old.db && ohm learn old.db; [ $? = 3 ] && grep -q "older ohmtrim" err'
-check and_completed_by_running_it eval 'ohm campaign run s.yaml -o old.db -q && [ "$("$cmd" campaign digest old.db)" = "$want" ] && ohm learn old.db'
+check an_old_file_is_still_read eval 'old && run campaign status old.db && run learn old.db; [ $? = 3 ] && grep -q "older ohmtrim" err'
+check and_completed_by_running_it eval 'run campaign run s.yaml -o old.db -q && [ "$("$cmd" campaign digest old.db)" = "$want" ] && run learn old.db'
 folds() { # stopped again and again, continued with other threads
     local n=0
     while ! timeout -s KILL 0.$((2 + n % 7)) "$cmd" campaign run s.yaml -o k.db -q --threads $((1 + n % 3)) >/dev/null 2>&1; do n=$((n + 1)); [ $n -lt 60 ] || return 1; done
@@ -190,5 +171,4 @@ folds() { # stopped again and again, continued with other threads
 }
 check kills_and_threads_do_not_change_the_digest folds 2>/dev/null
 
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+finish

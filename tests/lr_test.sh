@@ -1,22 +1,12 @@
 #!/bin/bash
 # lr_test.sh - `ohmtrim bench lr`: verify, recommend, the table that later runs go on from, plots, bad input; policies of `train` and `tune`.
 # The network and its images are tests/tune's.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cmd=${OHMTRIM:-$here/../ohmtrim}
+. "$(dirname "$0")/shell.sh"
+verb=(bench lr)
 t=$here/tune
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
 cd "$d"
-p=0 f=0 s=0 rc=0
-check() { if eval "$2"; then p=$((p + 1)); else echo "FAIL $1"; head -n 5 out err; f=$((f + 1)); fi; }
-run() { "$cmd" bench lr "$@" >out 2>err; rc=$?; }
 net=("$t/tiny.onnx" --data "npz:$t/tiny.npz" --backend ref --sigma 0.08 -q)
 small=(--chips 3 --steps 6 --every 2 --minibatch 16)
-# fails NAME STATUS WORDS ARGS...: one sentence on stderr with these words, nothing on stdout
-fails() {
-    run "${@:4}"; words=$3
-    check "$1" '[ $rc = '"$2"' ] && grep -qF -- "$words" err && [ ! -s out ]'
-}
 field() { sed -n "s/.*\"$1\":\([^,}]*\).*/\1/p" out | head -n "${2:-1}" | tail -n 1; }
 
 run --list
@@ -84,42 +74,42 @@ if command -v gnuplot >/dev/null; then
     check 'policies are drawn' "[ $rc = 0 ] && grep -q '</svg>' p.svg && grep -q 'TRI2 k0=0.001 k1=0.01 l=50' p.svg && [ \$(ls | grep -c tmp) = 0 ]"
     run "${reco[@]}" --table t.csv --plot best.png
     check 'the best are drawn' "[ $rc = 0 ] && head -c 4 best.png | grep -q PNG"
-else echo 'SKIP lr_test: no gnuplot'; s=$((s + 2)); fi
-fails 'a picture of another kind' 2 'want a name that ends in .svg or .png' --policy 'FIX k0=1' --plot p.gif
+else skip 'no gnuplot' 2; fi
+bad 'a picture of another kind' 2 'want a name that ends in .svg or .png' --policy 'FIX k0=1' --plot p.gif
 
 # -- bad input
 "$cmd" bench sorting >out 2>err; rc=$?
 check 'another benchmark' "[ $rc = 2 ] && grep -qF 'want \`ohmtrim bench lr\`' err"
 "$cmd" bench >out 2>err; rc=$?
 check 'no benchmark' "[ $rc = 2 ] && grep -qF 'want \`ohmtrim bench lr\`' err"
-fails 'no network' 2 'a network is wanted' --policy 'FIX k0=1'
-fails 'no policy' 2 '--policy TEXT is wanted' "${net[@]}"
-fails 'no data' 2 '--data is wanted' "$t/tiny.onnx" --policy 'FIX k0=1'
-fails 'a policy of another name' 2 "'COZ' is not a policy, want COS" "${net[@]}" --policy 'COZ k1=1 l=3'
-fails 'a policy that is none' 2 'is none' "${net[@]}" --policy none
-fails 'an optimiser of another name' 2 "'rmsprop' is not known, want adam" "${net[@]}" --policy 'FIX k0=1' --optimizer adam,rmsprop
-fails 'an optimiser twice' 2 'adam stands there twice' "${net[@]}" --policy 'FIX k0=1' --optimizer adam,adam
-fails 'a shape of another name' 2 "'FOO' is not known" "${net[@]}" --recommend --shapes FIX,FOO
-fails 'a rate that is none' 2 "--rates = 'x'" "${net[@]}" --recommend --rates 0.1,x
-fails 'a first round of too many chips' 2 '--rung-chips = 9' "${net[@]}" --recommend --chips 8 --rung-chips 9
-fails 'no images left to judge by' 2 'want fewer' "${net[@]}" --recommend --skip 100000
-fails 'a tuner without steps' 2 'trials of the tuner closed-form, want exhaustive' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --tuner closed-form
-fails 'lengths that do not rise' 2 'boundary 2 is at 3 after 5' "${net[@]}" "${small[@]}" --policy 'FIX(k0=1)@5, FIX(k0=1)@50%, FIX(k0=1)'
-echo 'a,b' >foreign.csv; fails 'a file of others' 3 'no table of trials' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --table foreign.csv
-fails 'a folder that is not there' 4 '/nosuch/t.csv' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --table /nosuch/t.csv
-fails 'a network that is not there' 3 'nosuch.onnx' nosuch.onnx --data "npz:$t/tiny.npz" --policy 'FIX k0=1'
-fails 'too little memory' 4 'MB allowed' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --memory 1K
+bad 'no network' 2 'a network is wanted' --policy 'FIX k0=1'
+bad 'no policy' 2 '--policy TEXT is wanted' "${net[@]}"
+bad 'no data' 2 '--data is wanted' "$t/tiny.onnx" --policy 'FIX k0=1'
+bad 'a policy of another name' 2 "'COZ' is not a policy, want COS" "${net[@]}" --policy 'COZ k1=1 l=3'
+bad 'a policy that is none' 2 'is none' "${net[@]}" --policy none
+bad 'an optimiser of another name' 2 "'rmsprop' is not known, want adam" "${net[@]}" --policy 'FIX k0=1' --optimizer adam,rmsprop
+bad 'an optimiser twice' 2 'adam stands there twice' "${net[@]}" --policy 'FIX k0=1' --optimizer adam,adam
+bad 'a shape of another name' 2 "'FOO' is not known" "${net[@]}" --recommend --shapes FIX,FOO
+bad 'a rate that is none' 2 "--rates = 'x'" "${net[@]}" --recommend --rates 0.1,x
+bad 'a first round of too many chips' 2 '--rung-chips = 9' "${net[@]}" --recommend --chips 8 --rung-chips 9
+bad 'no images left to judge by' 2 'want fewer' "${net[@]}" --recommend --skip 100000
+bad 'a tuner without steps' 2 'trials of the tuner closed-form, want exhaustive' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --tuner closed-form
+bad 'lengths that do not rise' 2 'boundary 2 is at 3 after 5' "${net[@]}" "${small[@]}" --policy 'FIX(k0=1)@5, FIX(k0=1)@50%, FIX(k0=1)'
+echo 'a,b' >foreign.csv; bad 'a file of others' 3 'no table of trials' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --table foreign.csv
+bad 'a folder that is not there' 4 '/nosuch/t.csv' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --table /nosuch/t.csv
+bad 'a network that is not there' 3 'nosuch.onnx' nosuch.onnx --data "npz:$t/tiny.npz" --policy 'FIX k0=1'
+bad 'too little memory' 4 'MB allowed' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --memory 1K
 
 # -- tune with every optimiser
 tune() { "$cmd" tune "${net[@]}" --chip 1 --tuner exhaustive --steps 6 --minibatch 16 --json "$@" >out 2>err; rc=$?; }
 tune; plain=$(sed 's/"seconds":[^,]*//' out)
 tune --policy 'FIX k0=0.01' --optimizer adam
 check 'the fixed policy at the default rate is the default' '[ $rc = 0 ] && [ "$(sed "s/\"seconds\":[^,]*//" out)" = "$plain" ]'
-last=$plain
+before=$plain
 for o in sgd momentum adam; do
     tune --policy 'SIN k0=0.001 k1=0.05 l=50%' --optimizer $o
-    check "tune steps by $o" '[ $rc = 0 ] && [ "$(sed "s/\"seconds\":[^,]*//" out)" != "$last" ] && [ "$(field steps)" = 6 ]'
-    last=$(sed 's/"seconds":[^,]*//' out)
+    check "tune steps by $o" '[ $rc = 0 ] && [ "$(sed "s/\"seconds\":[^,]*//" out)" != "$before" ] && [ "$(field steps)" = 6 ]'
+    before=$(sed 's/"seconds":[^,]*//' out)
 done
 tune --lr 0.1 --policy 'FIX k0=0.01'
 check 'two rates are one too many' '[ $rc = 2 ] && grep -q -- "without --lr" err'
@@ -127,5 +117,4 @@ tune --policy 'FIX k0=-1'
 check 'a negative rate' '[ $rc = 2 ] && grep -q "FIX: k0 = -1, want a rate" err'
 tune --optimizer lion
 check 'an optimiser that is not known' '[ $rc = 2 ] && grep -q "want adam, sgd or momentum" err'
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+finish

@@ -1,18 +1,8 @@
 #!/bin/bash
 # model_recipes_test.sh - models/*.yaml parse and build their networks; --config's keys; tools/get-data; no file of the repository above 4 MB.
-set -u
+. "$(dirname "$0")/shell.sh"
 cd "$(dirname "$0")/.."
-top=$PWD cmd=${OHMTRIM:-$PWD/ohmtrim}
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
-p=0 f=0 s=0
-check() { if eval "$2"; then p=$((p + 1)); else echo "FAIL $1"; head -n 5 "$d/out" "$d/err"; f=$((f + 1)); fi; }
 run() { (cd "$d" && "$@") >"$d/out" 2>"$d/err"; rc=$?; }
-# fails NAME STATUS WORDS COMMAND...: one sentence on stderr with these words
-fails() {
-    run "${@:4}"
-    words=$3
-    check "$1" '[ $rc = '"$2"' ] && grep -qF -- "$words" "$d/err" && [ ! -s "$d/out" ]'
-}
 
 # ---- recipes: a dry run needs no data ----
 for y in models/*.yaml; do
@@ -35,12 +25,12 @@ run "$cmd" train lenet5 --data "cifar10" --limit 640 --dry-run -q
 check 'a limit counts' "[ $rc = 0 ] && grep -q '62006 parameters; 10 epochs of 5 ' '$d/out'"
 run "$cmd" info resnet18 --data cifar100
 check 'the layer table of a built-in network' "[ $rc = 0 ] && [ \$(grep -c ' conv  ' '$d/out') = 20 ] && grep -q '128,16,16  *8192  *2097152 ' '$d/out' && grep -q '11210432 weights in 21 layers.* 5.555e+08 MACs' '$d/out'"
-fails 'which wants the images it is for' 2 'resnet18@0.5 is a built-in network: --data is wanted' "$cmd" info resnet18@0.5
-fails 'of a set that is known' 2 "data set 'cifar11', want mnist" "$cmd" info resnet18@0.5 --data cifar11
-fails 'what is no built-in network is a file' 3 'resnet19' "$cmd" info resnet19 --data cifar10
-fails 'a folder that is given must be there' 3 'nowhere' "$cmd" train lenet5 --data "cifar10:$d/nowhere" --dry-run
-fails 'a width out of range' 2 "'mobilenet@9': a width of 9, want 0.01..8" "$cmd" train mobilenet@9 --data cifar10 --dry-run -q
-fails 'a width that is none' 2 "'mobilenet@half': a width of 'half', want a number such as 0.25" "$cmd" train mobilenet@half --data cifar10 --dry-run -q
+bad 'which wants the images it is for' 2 'resnet18@0.5 is a built-in network: --data is wanted' "$cmd" info resnet18@0.5
+bad 'of a set that is known' 2 "data set 'cifar11', want mnist" "$cmd" info resnet18@0.5 --data cifar11
+bad 'what is no built-in network is a file' 3 'resnet19' "$cmd" info resnet19 --data cifar10
+bad 'a folder that is given must be there' 3 'nowhere' "$cmd" train lenet5 --data "cifar10:$d/nowhere" --dry-run
+bad 'a width out of range' 2 "'mobilenet@9': a width of 9, want 0.01..8" "$cmd" train mobilenet@9 --data cifar10 --dry-run -q
+bad 'a width that is none' 2 "'mobilenet@half': a width of 'half', want a number such as 0.25" "$cmd" train mobilenet@half --data cifar10 --dry-run -q
 
 # ---- --config ----
 c=$d/c.yaml
@@ -51,27 +41,27 @@ check 'options of the verb, flags among them' "[ $rc = 0 ] && grep -q '^resnet8:
 run "$cmd" train --config "$c" --epochs 5 resnet20 --dry-run -q
 check 'the command line wins, options and network' "[ $rc = 0 ] && grep -q '^resnet20: .* 5 epochs' '$d/out'"
 config 'network: resnet8\ndata: cifar10\npost_training: yes\n'
-fails 'what is wrong together is refused from a file too' 2 'want --weight-bits' "$cmd" train --config "$c" --dry-run
+bad 'what is wrong together is refused from a file too' 2 'want --weight-bits' "$cmd" train --config "$c" --dry-run
 config 'network: resnet8\nepoch: 3\n'
-fails 'a key that is none' 3 'line 2: Unexpected key: epoch' "$cmd" train --config "$c" --dry-run
+bad 'a key that is none' 3 'line 2: Unexpected key: epoch' "$cmd" train --config "$c" --dry-run
 config 'network: resnet8\ndata: cifar10\npost_training: maybe\n'
-fails 'a flag that is neither yes nor no' 3 "post_training = 'maybe', want yes or no" "$cmd" train --config "$c" --dry-run
+bad 'a flag that is neither yes nor no' 3 "post_training = 'maybe', want yes or no" "$cmd" train --config "$c" --dry-run
 config 'network: resnet8\ndata: cifar10\nlr: fast\n'
-fails 'a value that is none' 2 "--lr = 'fast', want a number" "$cmd" train --config "$c" --dry-run
+bad 'a value that is none' 2 "--lr = 'fast', want a number" "$cmd" train --config "$c" --dry-run
 config 'dry_run: yes\n'
-fails 'options of one run are no keys' 3 'Unexpected key: dry_run' "$cmd" train --config "$c"
+bad 'options of one run are no keys' 3 'Unexpected key: dry_run' "$cmd" train --config "$c"
 config 'epochs: 3\n'
-fails 'keys are those of the verb' 3 'Unexpected key: epochs' "$cmd" info models/lenet5.onnx --config "$c"
-fails 'a file that is not there' 3 'nosuch.yaml' "$cmd" train --config nosuch.yaml
+bad 'keys are those of the verb' 3 'Unexpected key: epochs' "$cmd" info models/lenet5.onnx --config "$c"
+bad 'a file that is not there' 3 'nosuch.yaml' "$cmd" train --config nosuch.yaml
 config 'data: cifar10\n'
-fails 'no network' 2 'a network is wanted' "$cmd" train --config "$c" --dry-run
+bad 'no network' 2 'a network is wanted' "$cmd" train --config "$c" --dry-run
 
 # ---- get-data ----
 get=$top/tools/get-data
-fails 'a set that is none' 2 "'cifar11', want mnist, fashion-mnist, cifar10, cifar100 or a recipe: lenet5" "$get" cifar11
-fails 'a folder that is not there' 3 'nowhere: no such folder' "$get" -f nowhere mnist
+bad 'a set that is none' 2 "'cifar11', want mnist, fashion-mnist, cifar10, cifar100 or a recipe: lenet5" "$get" cifar11
+bad 'a folder that is not there' 3 'nowhere: no such folder' "$get" -f nowhere mnist
 mkdir "$d/empty" "$d/bin"
-fails 'a folder without the set' 3 'want cifar-10-binary.tar.gz or data_batch_1.bin in it' "$get" -f "$d/empty" cifar10
+bad 'a folder without the set' 3 'want cifar-10-binary.tar.gz or data_batch_1.bin in it' "$get" -f "$d/empty" cifar10
 for tool in curl wget; do printf '#!/bin/sh\necho "%s: no route to host" >&2\nexit 6\n' $tool >"$d/bin/$tool"; done
 chmod +x "$d"/bin/*
 for set in cifar100 mnist; do
@@ -89,7 +79,7 @@ if [ -e /usr/share/datasets/fashion-mnist ]; then
     check "Debian's Fashion-MNIST" "[ $rc = 0 ] && cmp -s '$d/got/fashion-mnist/t10k-labels-idx1-ubyte.gz' /usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz"
     run "$get" -d got fashion-mnist
     check 'what is there stays' "[ $rc = 0 ] && grep -q 'already' '$d/out'"
-else echo 'SKIP Fashion-MNIST: dataset-fashion-mnist is not here'; s=$((s + 2)); fi
+else skip 'Fashion-MNIST: dataset-fashion-mnist is not here' 2; fi
 # networks: the command that is run, by a stand-in for ohmtrim
 printf '#!/bin/sh\necho "$@" >>%s/calls\nwhile [ $# -gt 1 ]; do [ "$1" != -o ] || touch "$2"; shift; done\n' "$d" >"$d/bin/ohmtrim"; chmod +x "$d/bin/ohmtrim"
 run env OHMTRIM="$d/bin/ohmtrim" "$get" -d got snn-s
@@ -100,6 +90,5 @@ check 'with a checkpoint, into the folder' "grep -q -- '--checkpoint snn-s.npz -
 if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
     large=$(git ls-files -z | xargs -0 -r stat -c '%s %n' 2>/dev/null | awk '$1 > 4000000 {print $2}')
     check "no file above 4 MB: $large" "[ -z '$large' ]"
-else echo 'SKIP sizes of files: not a git checkout'; s=$((s + 1)); fi
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+else skip 'sizes of files: not a git checkout'; fi
+finish

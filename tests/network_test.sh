@@ -1,19 +1,8 @@
 #!/bin/bash
 # network_test.sh - `ohmtrim import` and `ohmtrim info`: metadata written and read back, the same layers, refusals with the right status.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cmd=${OHMTRIM:-$here/../ohmtrim}
+. "$(dirname "$0")/shell.sh"
 golden=$here/golden/trelu/model.onnx
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
 cd "$d"
-p=0 f=0 s=0
-pass() { p=$((p + 1)); }
-fail() { echo "FAIL $1"; cat out err 2>/dev/null | tail -n 20; f=$((f + 1)); }
-skip() { echo "SKIP $1"; s=$((s + 1)); }
-# good NAME WORDS ARGS...: status 0 and WORDS (an extended regular expression) on stdout
-good() { local n=$1 w=$2; shift 2; "$cmd" "$@" >out 2>err && grep -Eq -- "$w" out && pass || fail "$n"; }
-# bad NAME STATUS WORDS ARGS...: that status, WORDS on stderr, nothing on stdout
-bad() { local n=$1 c=$2 w=$3 rc; shift 3; "$cmd" "$@" >out 2>err; rc=$?; if [ "$rc" = "$c" ] && grep -qF -- "$w" err && [ ! -s out ]; then pass; else fail "$n (status $rc, want $c with '$w')"; fi; }
 
 good 'info counts weights and MACs' '^on the chip: 5648 weights in 7 layers, 180736 cells at 16 bits; 3.694e\+05 MACs' info "$golden"
 good 'info as JSON' '"crossbars":7,"weights":5648,"cells":180736,"macs":369392,"relus":6,"knobs":12' info "$golden" --json
@@ -72,5 +61,4 @@ if "$cmd" help | grep -q '^  chip '; then
         then pass; else fail 'three T-ReLUs are Sub, Mul, Relu'; fi
     else skip 'the nodes of a tuned chip: python3-onnx is not installed'; fi
 fi
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+finish

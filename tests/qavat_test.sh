@@ -1,16 +1,7 @@
 #!/bin/bash
 # qavat_test.sh - `ohmtrim train` with bits and noise, `eval --noise`, `tune --tuner self-tuning`: what they print, that files keep it, bad input.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cmd=${OHMTRIM:-$here/../ohmtrim}
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
+. "$(dirname "$0")/shell.sh"
 cd "$d"
-p=0 f=0
-check() { if eval "$2"; then p=$((p + 1)); else echo "FAIL $1"; head -n 5 out err; f=$((f + 1)); fi; }
-run() { "$cmd" "$@" >out 2>err; rc=$?; }
-# fails NAME STATUS WORDS ARGS...: one sentence on stderr with these words, nothing on stdout
-fails() { run "${@:4}"; words=$3; check "$1" '[ $rc = '"$2"' ] && grep -qF -- "$words" err && [ ! -s out ]'; }
-field() { grep -oE "\"$1\":[^,}]*" "${2:-out}" | head -n 1 | cut -d: -f2-; }
 data="npz:$here/tune/tiny.npz" net=$here/tune/tiny.onnx
 quick=(--data "$data" --epochs 2 --minibatch 20 --lr 0.01 --threads 1 -q)
 
@@ -48,28 +39,27 @@ run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning,closed-
 check 'the tuner self-tuning' '[ $rc = 0 ] && [ "$(grep -c accuracy_after out)" = 2 ] && grep -q "cells say that weights are" err'
 run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning-ltm --ltm-columns 2 --gtm-cells 50 --json
 check 'its columns' '[ $rc = 0 ] && [ "$(grep -c accuracy_after out)" = 1 ] && grep -q "self-tuning-ltm: 50 cells say that weights are .* off, 2 columns a layer" err'
-fails 'no columns' 2 "--ltm-columns = '0', want a whole number 1..65536" tune "$net" --data "$data" --tuner self-tuning-ltm --ltm-columns 0
+bad 'no columns' 2 "--ltm-columns = '0', want a whole number 1..65536" tune "$net" --data "$data" --tuner self-tuning-ltm --ltm-columns 0
 run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner closed-form --json -q; b=$(field accuracy_after)
 check 'leaves the chip as it was' '[ -n "$b" ] && run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning,closed-form --json -q && [ "$(grep closed-form out | grep -oE "\"accuracy_after\":[^,]*" | cut -d: -f2)" = "$b" ]'
 
 # Bad input.
-fails 'too few bits' 2 "--weight-bits = '1', want a whole number 2..8" train "$net" "${quick[@]}" --weight-bits 1 -o x.onnx
-fails 'too many bits' 2 "--activation-bits = '9', want a whole number 2..8" train "$net" "${quick[@]}" --activation-bits 9 -o x.onnx
-fails 'noise below 0' 2 "--noise = 'fixed:-0.1'" train "$net" "${quick[@]}" --noise fixed:-0.1 -o x.onnx
-fails 'noise of no model' 2 "want proportional:SW or fixed:SW" train "$net" "${quick[@]}" --noise gauss:0.1 -o x.onnx
-fails 'half a noise' 2 "--noise = 'fixed:0.1,'" eval "$net" --data "$data" --noise fixed:0.1,
-fails 'samples of nothing' 2 'want --noise too' eval "$net" --data "$data" --samples 5
-fails 'tuning of nothing' 2 'want --noise too' eval "$net" --data "$data" --self-tuning gtm:5
-fails 'a module without cells' 2 "--self-tuning = 'ltm:0,1'" eval "$net" --data "$data" --noise fixed:0.1 --self-tuning ltm:0,1
-fails 'a module without columns' 2 "--self-tuning = 'ltm:10'" eval "$net" --data "$data" --noise fixed:0.1 --self-tuning ltm:10
-fails 'noise and a chip' 2 'not with --chip' eval "$net" --data "$data" --noise fixed:0.1 --chip 3
-fails 'when to quantise what' 2 'want --weight-bits or --activation-bits too' train "$net" "${quick[@]}" --post-training -o x.onnx
-fails 'later than the end' 2 'quantise_after = 3 epochs, want 0..2' train "$net" "${quick[@]}" --weight-bits 4 --quantise-after 3 -o x.onnx
-fails 'an estimator that is none' 2 "--weight-ste = 'round', want clipped, identity or inside" train "$net" "${quick[@]}" --weight-bits 4 --weight-ste round -o x.onnx
-fails 'a device that is none' 3 'nosuch' train "$net" "${quick[@]}" --noise device --device-model nosuch.json -o x.onnx
+bad 'too few bits' 2 "--weight-bits = '1', want a whole number 2..8" train "$net" "${quick[@]}" --weight-bits 1 -o x.onnx
+bad 'too many bits' 2 "--activation-bits = '9', want a whole number 2..8" train "$net" "${quick[@]}" --activation-bits 9 -o x.onnx
+bad 'noise below 0' 2 "--noise = 'fixed:-0.1'" train "$net" "${quick[@]}" --noise fixed:-0.1 -o x.onnx
+bad 'noise of no model' 2 "want proportional:SW or fixed:SW" train "$net" "${quick[@]}" --noise gauss:0.1 -o x.onnx
+bad 'half a noise' 2 "--noise = 'fixed:0.1,'" eval "$net" --data "$data" --noise fixed:0.1,
+bad 'samples of nothing' 2 'want --noise too' eval "$net" --data "$data" --samples 5
+bad 'tuning of nothing' 2 'want --noise too' eval "$net" --data "$data" --self-tuning gtm:5
+bad 'a module without cells' 2 "--self-tuning = 'ltm:0,1'" eval "$net" --data "$data" --noise fixed:0.1 --self-tuning ltm:0,1
+bad 'a module without columns' 2 "--self-tuning = 'ltm:10'" eval "$net" --data "$data" --noise fixed:0.1 --self-tuning ltm:10
+bad 'noise and a chip' 2 'not with --chip' eval "$net" --data "$data" --noise fixed:0.1 --chip 3
+bad 'when to quantise what' 2 'want --weight-bits or --activation-bits too' train "$net" "${quick[@]}" --post-training -o x.onnx
+bad 'later than the end' 2 'quantise_after = 3 epochs, want 0..2' train "$net" "${quick[@]}" --weight-bits 4 --quantise-after 3 -o x.onnx
+bad 'an estimator that is none' 2 "--weight-ste = 'round', want clipped, identity or inside" train "$net" "${quick[@]}" --weight-bits 4 --weight-ste round -o x.onnx
+bad 'a device that is none' 3 'nosuch' train "$net" "${quick[@]}" --noise device --device-model nosuch.json -o x.onnx
 run train "$net" "${quick[@]}" --weight-bits 4 --checkpoint c.npz -o x.onnx
-fails 'a checkpoint of other bits' 3 "it has 'bits: weights 4 identity" train "$net" "${quick[@]}" --weight-bits 3 --checkpoint c.npz -o y.onnx
-fails 'a checkpoint of another network' 3 'is the checkpoint of another run' train q.onnx "${quick[@]}" --weight-bits 4 --checkpoint c.npz -o y.onnx
+bad 'a checkpoint of other bits' 3 "it has 'bits: weights 4 identity" train "$net" "${quick[@]}" --weight-bits 3 --checkpoint c.npz -o y.onnx
+bad 'a checkpoint of another network' 3 'is the checkpoint of another run' train q.onnx "${quick[@]}" --weight-bits 4 --checkpoint c.npz -o y.onnx
 check 'nothing is left where a run failed' '[ ! -e y.onnx ]'
-echo "$p passed, $f failed, 0 skipped"
-[ $f = 0 ]
+finish

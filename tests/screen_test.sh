@@ -1,18 +1,9 @@
 #!/bin/bash
 # screen_test.sh - `ohmtrim screen` and the test floor's library: outputs, refusals, what it links, that judging allocates nothing; the
 # examples; a reader of recipes in Python.  With safetensors and numpy in $OHMTRIM_PYTHON that reader is held against theirs.
-set -u
-top=$(cd "$(dirname "$0")/.." && pwd); cmd=${OHMTRIM:-$top/ohmtrim}
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
-p=0 f=0 s=0
-pass() { p=$((p + 1)); }
-fail() { echo "FAIL $1"; cat "$d/out" "$d/err" 2>/dev/null | tail -n 20; f=$((f + 1)); }
+. "$(dirname "$0")/shell.sh"
+verb=(screen)
 ok() { if "${@:2}" >"$d/out" 2>"$d/err"; then pass; else fail "$1"; fi; }
-run() { "$cmd" screen "$@" >"$d/out" 2>"$d/err"; }
-# good NAME WORDS ARGS...: status 0 and WORDS (an extended regular expression) on stdout
-good() { local n=$1 w=$2; shift 2; run "$@" && grep -Eq -- "$w" "$d/out" && pass || fail "$n"; }
-# bad NAME STATUS WORDS ARGS...: that status, WORDS on stderr, nothing on stdout
-bad() { local n=$1 st=$2 w=$3 rc; shift 3; run "$@"; rc=$?; if [ "$rc" = "$st" ] && grep -qF -- "$w" "$d/err" && [ ! -s "$d/out" ]; then pass; else fail "$n (status $rc, want $st with '$w')"; fi; }
 status() { local n=$1 st=$2 rc; shift 2; run "$@"; rc=$?; [ $rc = "$st" ] && pass || fail "$n (status $rc, want $st)"; }
 
 r=$top/examples/small.recipe c=$top/examples/small.csv
@@ -107,7 +98,7 @@ if [ -e "$lib/libohmtrim-floor.a" ]; then
     ok 'a writer of recipes builds' gcc -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror $san -Iinclude -I. -o "$d/make" tests/screen/make_recipe.c "$lib/libohmtrim.a" $(make --no-print-directory -s libs)
     "$d/make" example "$d/small.recipe" && cmp "$d/small.recipe" examples/small.recipe >"$d/out" 2>&1 && pass || fail 'examples/small.recipe is what make_recipe writes, byte for byte'
     "$d/make" random "$d/knn.recipe" boost pca-mcd knn final 0 && cmp "$d/knn.recipe" tests/fuzz/corpus/recipe/boost >"$d/out" 2>&1 && pass || fail 'equal recipes have equal bytes'
-else echo "SKIP screen_test: no library in $lib"; s=$((s + 1)); fi
+else skip "no library in $lib"; fi
 
 cat >"$d/read.py" <<'PY'
 import json, struct, sys
@@ -134,6 +125,5 @@ if 'small' in sys.argv[1]:
 PY
 python=${OHMTRIM_PYTHON:-python3}
 if command -v "$python" >/dev/null; then for g in examples/small.recipe tests/fuzz/corpus/recipe/*; do ok "Python reads $g" "$python" "$d/read.py" "$g"; done
-else echo "SKIP screen_test: no python3 to read recipes with"; s=$((s + 1)); fi
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+else skip "no python3 to read recipes with"; fi
+finish

@@ -1,55 +1,40 @@
 #!/bin/bash
 # spike_test.sh - spiking networks from the command line: trained (IF, LIF, time to first spike), tuned, in campaigns, judged by recipes.
 # The images are tests/tune's; the networks are trained here, in a second.
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-cmd=${OHMTRIM:-$here/../ohmtrim}
-d=$(mktemp -d)
-trap 'rm -rf "$d"' EXIT
+. "$(dirname "$0")/shell.sh"
 cd "$d" || exit 1
-p=0 f=0 s=0
-check() { # NAME COMMAND...
-    local name=$1; shift
-    if "$@"; then p=$((p + 1)); else f=$((f + 1)); echo "FAIL $name"; tail -n 4 out err 2>/dev/null; fi
-}
-ohm() { "$cmd" "$@" >out 2>err; }
-fails() { # NAME EXIT WORDS ARGUMENTS...
-    local name=$1 code=$2 words=$3; shift 3
-    ohm "$@"; local rc=$?
-    check "$name" eval "[ $rc = $code ] && grep -qF -- \"\$words\" err && [ ! -s out ]"
-}
 data=npz:$here/tune/tiny.npz
 base=(--data "$data" --optimizer adam --lr 0.01 --weight-decay 0 --epochs 12 --minibatch 20)
 accuracy() { sed -n 's/.*test accuracy \([0-9.]*\),.*/\1/p' out; }
 above() { awk -v a="$(accuracy)" -v b="$1" 'BEGIN {exit !(a > b)}'; }
 
 # -- training --------------------------------------------------------------------------------------------------------
-check an_if_network_learns eval 'ohm train snn-xs "${base[@]}" --steps 4 -o if.onnx && above 0.5'
-check a_leaky_one_learns eval 'ohm train snn-xs "${base[@]}" --steps 4 --leak 0.9 --reset zero --spike-loss rate --surrogate fast-sigmoid:5 -o lif.onnx && above 0.5'
-check rate_coding_learns eval 'ohm train snn-xs "${base[@]}" --steps 6 --coding rate -o rate.onnx && above 0.4'
-check the_first_spike_tells eval 'ohm train snn-xs "${base[@]}" --steps 8 --coding latency --reset once -o first.onnx && above 0.4'
-check info_says_how_it_spikes eval 'ohm info first.onnx && grep -q "fires once" out && grep -q "one input spike a pixel" out && ohm info lif.onnx --json && grep -q "\"reset\":\"zero\"" out'
-check threads_change_nothing eval 'ohm train snn-xs "${base[@]}" --steps 4 --threads 1 -o again.onnx && cmp -s if.onnx again.onnx'
-fails steps_for_a_network_that_does_not_spike 3 'no spiking layers' train "$here/tune/tiny.onnx" --data "$data" --steps 4 -o x.onnx
-fails no_steps 2 'steps' train snn-xs "${base[@]}" --steps 0 -o x.onnx
-fails an_unknown_coding 2 "--coding = 'phase', want direct, rate or latency" train snn-xs "${base[@]}" --coding phase -o x.onnx
-fails an_unknown_reset 2 "--reset = 'soft', want subtract, zero or once" train snn-xs "${base[@]}" --reset soft -o x.onnx
-fails an_unknown_surrogate 2 "--surrogate = 'step'" train snn-xs "${base[@]}" --surrogate step -o x.onnx
-fails rates_of_single_spikes 3 'the loss of rates for neurons that fire once' train snn-xs "${base[@]}" --reset once --spike-loss rate -o x.onnx
+check an_if_network_learns eval 'run train snn-xs "${base[@]}" --steps 4 -o if.onnx && above 0.5'
+check a_leaky_one_learns eval 'run train snn-xs "${base[@]}" --steps 4 --leak 0.9 --reset zero --spike-loss rate --surrogate fast-sigmoid:5 -o lif.onnx && above 0.5'
+check rate_coding_learns eval 'run train snn-xs "${base[@]}" --steps 6 --coding rate -o rate.onnx && above 0.4'
+check the_first_spike_tells eval 'run train snn-xs "${base[@]}" --steps 8 --coding latency --reset once -o first.onnx && above 0.4'
+check info_says_how_it_spikes eval 'run info first.onnx && grep -q "fires once" out && grep -q "one input spike a pixel" out && run info lif.onnx --json && grep -q "\"reset\":\"zero\"" out'
+check threads_change_nothing eval 'run train snn-xs "${base[@]}" --steps 4 --threads 1 -o again.onnx && cmp -s if.onnx again.onnx'
+bad steps_for_a_network_that_does_not_spike 3 'no spiking layers' train "$here/tune/tiny.onnx" --data "$data" --steps 4 -o x.onnx
+bad no_steps 2 'steps' train snn-xs "${base[@]}" --steps 0 -o x.onnx
+bad an_unknown_coding 2 "--coding = 'phase', want direct, rate or latency" train snn-xs "${base[@]}" --coding phase -o x.onnx
+bad an_unknown_reset 2 "--reset = 'soft', want subtract, zero or once" train snn-xs "${base[@]}" --reset soft -o x.onnx
+bad an_unknown_surrogate 2 "--surrogate = 'step'" train snn-xs "${base[@]}" --surrogate step -o x.onnx
+bad rates_of_single_spikes 3 'the loss of rates for neurons that fire once' train snn-xs "${base[@]}" --reset once --spike-loss rate -o x.onnx
 check no_file_is_left eval '[ ! -e x.onnx ]'
 
 # -- one chip --------------------------------------------------------------------------------------------------------
 chip=(--data "$data" --device-model r2 --sigma 0.08 --bits 6 --chip 3)
-check thresholds_are_tuned_and_rounded eval 'ohm tune if.onnx "${chip[@]}" --tuner exhaustive,closed-form,closed-form-adam,moments --steps 5 --lr 0.02 --polish-steps 2 --ladder 5 --json &&
+check thresholds_are_tuned_and_rounded eval 'run tune if.onnx "${chip[@]}" --tuner exhaustive,closed-form,closed-form-adam,moments --steps 5 --lr 0.02 --polish-steps 2 --ladder 5 --json &&
     [ "$(grep -c "\"accuracy_unrounded\":" out)" = 4 ] && grep -q "\"offset\":\[0,0,0,0\]" out'
-check a_files_knobs_are_used eval 'ohm tune if.onnx "${chip[@]}" --tuner closed-form --ladder 5 --json --knobs-out k.json && cp out tuned && ohm eval if.onnx "${chip[@]}" --knobs k.json --json &&
+check a_files_knobs_are_used eval 'run tune if.onnx "${chip[@]}" --tuner closed-form --ladder 5 --json --knobs-out k.json && cp out tuned && run eval if.onnx "${chip[@]}" --knobs k.json --json &&
     python3 -c "import json; a = json.load(open(\"tuned\"))[\"accuracy_after\"]; assert abs(json.load(open(\"out\"))[\"accuracy\"] - a) < 1e-9, a"'
-check first_spikes_are_tuned eval 'ohm tune first.onnx "${chip[@]}" --tuner exhaustive,closed-form,moments --steps 5 --lr 0.02 --json && [ "$(wc -l <out)" = 3 ]'
-fails a_ladder_for_rectifiers 3 'no spiking layers, --ladder is for their thresholds' tune "$here/tune/tiny.onnx" "${chip[@]}" --ladder 5
-fails a_ladder_that_falls 2 'want 1..16 bits and levels that rise' tune if.onnx "${chip[@]}" --ladder 5:1.5..0.5
-fails a_ladder_of_words 2 'want BITS or BITS:LOW..HIGH' tune if.onnx "${chip[@]}" --ladder five
+check first_spikes_are_tuned eval 'run tune first.onnx "${chip[@]}" --tuner exhaustive,closed-form,moments --steps 5 --lr 0.02 --json && [ "$(wc -l <out)" = 3 ]'
+bad a_ladder_for_rectifiers 3 'no spiking layers, --ladder is for their thresholds' tune "$here/tune/tiny.onnx" "${chip[@]}" --ladder 5
+bad a_ladder_that_falls 2 'want 1..16 bits and levels that rise' tune if.onnx "${chip[@]}" --ladder 5:1.5..0.5
+bad a_ladder_of_words 2 'want BITS or BITS:LOW..HIGH' tune if.onnx "${chip[@]}" --ladder five
 echo '{"gain": [1, 1, 1, 1], "offset": [0, 0.5, 0, 0]}' >bad.json
-fails an_offset_for_a_threshold 2 'offset of spiking layer 1 = 0.5, want 0' eval if.onnx "${chip[@]}" --knobs bad.json
+bad an_offset_for_a_threshold 2 'offset of spiking layer 1 = 0.5, want 0' eval if.onnx "${chip[@]}" --knobs bad.json
 
 # -- campaigns -------------------------------------------------------------------------------------------------------
 cat >s.yaml <<Y
@@ -68,12 +53,12 @@ tune: {steps: 5, lr: 0.02}
 Y
 sed 's/if.onnx/lif.onnx/; s/casebook_chips: 60/casebook_chips: 12/; s/^chips: 24/chips: 6/' s.yaml >lif.yaml
 sed 's/if.onnx/first.onnx/; s/casebook_chips: 60/casebook_chips: 12/; s/^chips: 24/chips: 6/' s.yaml >first.yaml
-check a_campaign_runs ohm campaign run s.yaml -o c.db -q --threads 1
+check a_campaign_runs run campaign run s.yaml -o c.db -q --threads 1
 "$cmd" campaign run s.yaml -o killed.db -q --threads 2 >/dev/null 2>&1 & pid=$!
 sleep 0.3; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
-check a_killed_one_goes_on_to_the_same_digest eval 'ohm campaign run s.yaml -o killed.db -q --threads 2 && [ "$("$cmd" campaign digest c.db)" = "$("$cmd" campaign digest killed.db)" ]'
-check status_has_recovery_and_rounding eval 'ohm campaign status c.db && grep -q "Bad chips and how many of them tuning recovers" out && grep -q "before rounding to the ladder" out &&
-    ohm campaign status c.db --json && python3 -c "
+check a_killed_one_goes_on_to_the_same_digest eval 'run campaign run s.yaml -o killed.db -q --threads 2 && [ "$("$cmd" campaign digest c.db)" = "$("$cmd" campaign digest killed.db)" ]'
+check status_has_recovery_and_rounding eval 'run campaign status c.db && grep -q "Bad chips and how many of them tuning recovers" out && grep -q "before rounding to the ladder" out &&
+    run campaign status c.db --json && python3 -c "
 import json
 o = json.load(open(\"out\"))
 assert [r[\"drop\"] for r in o[\"recovery\"]] == [0.1, 0.05, 0.04, 0.03] and set(o[\"mean_accuracy_unrounded\"]) == {\"exhaustive\", \"learned\", \"nearest\", \"knn\", \"ridge\", \"moments\", \"closed-form\"}
@@ -89,12 +74,12 @@ for gain, offset in c.execute("select gain, offset from tuning"):
     assert not any(offset)
 P'
 if command -v gnuplot >/dev/null; then
-    check the_report_has_the_recovery eval 'ohm report c.db -o rep && grep -q "Recovery of bad chips" rep/index.html && grep -q "thresholds are levels of a ladder of 5 bits" rep/index.html'
-else echo 'SKIP spike_test: no gnuplot'; s=1; fi
-check leaky_chips_in_a_campaign eval 'ohm campaign run lif.yaml -o lif.db -q && ohm campaign status lif.db && grep -q "18 of 18 chips done" out'
-check first_spike_chips_in_a_campaign eval 'ohm campaign run first.yaml -o first.db -q && ohm campaign status first.db && grep -q "18 of 18 chips done" out'
-fails a_wrong_signature 2 "signature = 'half', want full or final" campaign run s.yaml -o x.db --set signature=half
-fails another_ladder_is_another_campaign 3 'ladder_bits (stored 5, asked 4)' campaign run s.yaml -o c.db --set ladder_bits=4
+    check the_report_has_the_recovery eval 'run report c.db -o rep && grep -q "Recovery of bad chips" rep/index.html && grep -q "thresholds are levels of a ladder of 5 bits" rep/index.html'
+else skip 'no gnuplot'; fi
+check leaky_chips_in_a_campaign eval 'run campaign run lif.yaml -o lif.db -q && run campaign status lif.db && grep -q "18 of 18 chips done" out'
+check first_spike_chips_in_a_campaign eval 'run campaign run first.yaml -o first.db -q && run campaign status first.db && grep -q "18 of 18 chips done" out'
+bad a_wrong_signature 2 "signature = 'half', want full or final" campaign run s.yaml -o x.db --set signature=half
+bad another_ladder_is_another_campaign 3 'ladder_bits (stored 5, asked 4)' campaign run s.yaml -o c.db --set ladder_bits=4
 
 # -- recipes: screen gives the campaign's own knobs and verdicts -----------------------------------------------------
 cat >trip.py <<'P'
@@ -126,19 +111,18 @@ P
 sed -i "s/z\['ideal_correct_of'\] \/ z\['images_of'\]/json.load(open('status.json'))['ideal_accuracy']/" trip.py
 "$cmd" campaign status c.db --json >status.json
 trip() { # MENDER RULE DROP
-    ohm learn c.db --mender "$1" --rule "$2" --drop "$3" --escape 0.1 --predictor boost -o trip.recipe --json && cp out trip.json && "$cmd" campaign export c.db --npz trip.npz --signature final &&
+    run learn c.db --mender "$1" --rule "$2" --drop "$3" --escape 0.1 --predictor boost -o trip.recipe --json && cp out trip.json && "$cmd" campaign export c.db --npz trip.npz --signature final &&
         "$cmd" screen trip.recipe trip.npz:evaluate_signature --codes --json >first.json && "$cmd" screen trip.recipe "trip.npz:evaluate_signature_$1" --after --json >second.json &&
         python3 trip.py "$1" "$2" "$3"
 }
 for o in 'learned 000 0.05' 'nearest 002 0.05' 'knn 000 0.03' 'ridge 002 0.1'; do check "screen_says_what_the_campaign_said ($o)" trip $o; done
-check moments_scale_thresholds eval 'ohm learn c.db --mender moments --rule 000 --drop 0.05 -o m.recipe && "$cmd" campaign export c.db --npz m.npz --signature moments && ohm screen m.recipe m.npz:evaluate_signature --json --codes &&
+check moments_scale_thresholds eval 'run learn c.db --mender moments --rule 000 --drop 0.05 -o m.recipe && "$cmd" campaign export c.db --npz m.npz --signature moments && run screen m.recipe m.npz:evaluate_signature --json --codes &&
     python3 -c "
 import json
 for l in open(\"out\"):
     c = json.loads(l)
     assert not any(c[\"offset\"]) and all(1 <= a <= 32 for a in c[\"gain_code\"])"'
-check fewer_images_teach_too eval 'ohm learn c.db --images 3 --mender nearest -o few.recipe && grep -q "of 9 numbers" out'
-fails more_images_than_there_are 2 "9 images of the stimulus 'random', want 1..8" learn c.db --images 9
-fails fewer_images_of_moments 2 'moments are of all 8 images' learn c.db --images 3 --mender moments
-echo "$p passed, $f failed, $s skipped"
-[ $f = 0 ]
+check fewer_images_teach_too eval 'run learn c.db --images 3 --mender nearest -o few.recipe && grep -q "of 9 numbers" out'
+bad more_images_than_there_are 2 "9 images of the stimulus 'random', want 1..8" learn c.db --images 9
+bad fewer_images_of_moments 2 'moments are of all 8 images' learn c.db --images 3 --mender moments
+finish

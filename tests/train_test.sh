@@ -1,18 +1,8 @@
 #!/bin/bash
 # train_test.sh - `ohmtrim train` on a tiny set made here: output, threads, Ctrl-C and resume, bad input.
-set -u
+. "$(dirname "$0")/shell.sh"
+verb=(train)
 cd "$(dirname "$0")/.."
-cmd=${OHMTRIM:-$PWD/ohmtrim}
-d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
-p=0 f=0
-check() { if eval "$2"; then p=$((p + 1)); else echo "FAIL $1"; head -n 5 "$d/out" "$d/err"; f=$((f + 1)); fi; }
-run() { "$cmd" train "$@" >"$d/out" 2>"$d/err"; rc=$?; }
-# fails NAME STATUS WORDS ARGS...: one sentence on stderr with these words, nothing on stdout
-fails() {
-    run "${@:4}"
-    words=$3
-    check "$1" '[ $rc = '"$2"' ] && grep -qF -- "$words" "$d/err" && [ ! -s "$d/out" ]'
-}
 
 # A set in mnist's files: 60 + 20 images of bytes that differ, and one in cifar10's files.
 images() { { printf '\0\0\10\3\0\0\0'"$1"'\0\0\0\34\0\0\0\34'; head -c $(($2 * 784)) "$cmd"; } | gzip -1 >"$3"; }
@@ -62,31 +52,30 @@ for pause in 0.2 0.4 0.8 1.6 3.2 6.4 12.8; do
     stopped=1
 done
 check 'stopped by Ctrl-C it goes on to the same bytes' "[ $rc = 0 ] && [ '${stopped-}' = 1 ] && cmp -s '$d/whole.onnx' '$d/again.onnx'"
-fails 'a checkpoint of another run' 3 "it has 'lr: 0.05" "${long[@]}" --lr 0.02 --checkpoint "$d/c.npz" -o "$d/b.onnx"
+bad 'a checkpoint of another run' 3 "it has 'lr: 0.05" "${long[@]}" --lr 0.02 --checkpoint "$d/c.npz" -o "$d/b.onnx"
 
 # Bad input: refused before any training.
-fails 'an unknown network' 2 "'lenet6' is not a built-in network; there are lenet5" lenet6 --data "$set" -o "$d/x.onnx"
-fails 'a file that is not there' 3 'nosuch.onnx' nosuch.onnx --data "$set" -o "$d/x.onnx"
-fails 'data that does not fit the network' 3 'cifar10' "$d/a.onnx" --data "cifar10:$d/cifar" -o "$d/x.onnx"
-fails 'pixels that are all the same' 3 'channel 0' resnet8 --data "cifar10:$d/cifar" -o "$d/x.onnx"
-fails 'data that is not there' 3 'nowhere' lenet5 --data "mnist:$d/nowhere" -o "$d/x.onnx"
-fails 'an output folder that is not there' 4 'cannot be written' lenet5 --data "$set" -o "$d/no/such/x.onnx"
-fails 'an output that is a folder' 4 'cannot be written' lenet5 --data "$set" -o "$d/cifar"
-fails 'a checkpoint folder that is not there' 4 'cannot be written' lenet5 --data "$set" -o "$d/x.onnx" --checkpoint "$d/no/c.npz"
-fails 'a minibatch larger than the set' 2 'minibatch = 61' lenet5 --data "$set" --minibatch 61 -o "$d/x.onnx"
-fails 'shards that do not divide it' 2 'does not divide' lenet5 --data "$set" --minibatch 20 --shards 3 -o "$d/x.onnx"
-fails 'no data' 2 'data is wanted' lenet5 -o "$d/x.onnx"
-fails 'no output' 2 'OUT.onnx is wanted' lenet5 --data "$set"
-fails 'no network' 2 'a network is wanted' --data "$set" -o "$d/x.onnx"
-fails 'two networks' 2 'one network only' lenet5 resnet8 --data "$set" -o "$d/x.onnx"
-fails 'a wrong augmentation' 2 'want crop:N, flip or both' lenet5 --data "$set" --augment crop:2,spin -o "$d/x.onnx"
-fails 'a wrong schedule' 2 'want cosine, fixed or step' lenet5 --data "$set" --schedule step:1 -o "$d/x.onnx"
-fails 'a policy of another name' 2 "'COZ' is not a policy, want COS" lenet5 --data "$set" --policy 'COZ k1=1 l=3' -o "$d/x.onnx"
-fails 'a policy and a schedule' 2 'want it without --lr and --schedule' lenet5 --data "$set" --policy 'FIX k0=0.1' --schedule fixed -o "$d/x.onnx"
-fails 'a policy whose lengths do not rise' 2 'NSTEP: l 2 is at 3 after 5' lenet5 --data "$set" --minibatch 20 --epochs 2 --policy 'NSTEP k0=0.1 gamma=0.1 l=[5,1ep]' -o "$d/x.onnx"
-fails 'an optimiser that is not known' 2 'want adam, sgd or momentum' lenet5 --data "$set" --optimizer lion -o "$d/x.onnx"
-fails 'a learning rate of nan' 2 'lr' lenet5 --data "$set" --lr nan -o "$d/x.onnx"
-fails 'a learning rate that explodes' 3 'try a smaller one' lenet5 --data "$set" --lr 100 --momentum 0.99 --weight-decay 1 --schedule fixed --minibatch 6 --epochs 50 -o "$d/x.onnx"
+bad 'an unknown network' 2 "'lenet6' is not a built-in network; there are lenet5" lenet6 --data "$set" -o "$d/x.onnx"
+bad 'a file that is not there' 3 'nosuch.onnx' nosuch.onnx --data "$set" -o "$d/x.onnx"
+bad 'data that does not fit the network' 3 'cifar10' "$d/a.onnx" --data "cifar10:$d/cifar" -o "$d/x.onnx"
+bad 'pixels that are all the same' 3 'channel 0' resnet8 --data "cifar10:$d/cifar" -o "$d/x.onnx"
+bad 'data that is not there' 3 'nowhere' lenet5 --data "mnist:$d/nowhere" -o "$d/x.onnx"
+bad 'an output folder that is not there' 4 'cannot be written' lenet5 --data "$set" -o "$d/no/such/x.onnx"
+bad 'an output that is a folder' 4 'cannot be written' lenet5 --data "$set" -o "$d/cifar"
+bad 'a checkpoint folder that is not there' 4 'cannot be written' lenet5 --data "$set" -o "$d/x.onnx" --checkpoint "$d/no/c.npz"
+bad 'a minibatch larger than the set' 2 'minibatch = 61' lenet5 --data "$set" --minibatch 61 -o "$d/x.onnx"
+bad 'shards that do not divide it' 2 'does not divide' lenet5 --data "$set" --minibatch 20 --shards 3 -o "$d/x.onnx"
+bad 'no data' 2 'data is wanted' lenet5 -o "$d/x.onnx"
+bad 'no output' 2 'OUT.onnx is wanted' lenet5 --data "$set"
+bad 'no network' 2 'a network is wanted' --data "$set" -o "$d/x.onnx"
+bad 'two networks' 2 'one network only' lenet5 resnet8 --data "$set" -o "$d/x.onnx"
+bad 'a wrong augmentation' 2 'want crop:N, flip or both' lenet5 --data "$set" --augment crop:2,spin -o "$d/x.onnx"
+bad 'a wrong schedule' 2 'want cosine, fixed or step' lenet5 --data "$set" --schedule step:1 -o "$d/x.onnx"
+bad 'a policy of another name' 2 "'COZ' is not a policy, want COS" lenet5 --data "$set" --policy 'COZ k1=1 l=3' -o "$d/x.onnx"
+bad 'a policy and a schedule' 2 'want it without --lr and --schedule' lenet5 --data "$set" --policy 'FIX k0=0.1' --schedule fixed -o "$d/x.onnx"
+bad 'a policy whose lengths do not rise' 2 'NSTEP: l 2 is at 3 after 5' lenet5 --data "$set" --minibatch 20 --epochs 2 --policy 'NSTEP k0=0.1 gamma=0.1 l=[5,1ep]' -o "$d/x.onnx"
+bad 'an optimiser that is not known' 2 'want adam, sgd or momentum' lenet5 --data "$set" --optimizer lion -o "$d/x.onnx"
+bad 'a learning rate of nan' 2 'lr' lenet5 --data "$set" --lr nan -o "$d/x.onnx"
+bad 'a learning rate that explodes' 3 'try a smaller one' lenet5 --data "$set" --lr 100 --momentum 0.99 --weight-decay 1 --schedule fixed --minibatch 6 --epochs 50 -o "$d/x.onnx"
 check 'nothing is left where a run failed' "[ ! -e '$d/x.onnx' ] && [ -z \"\$(ls '$d' | grep try)\" ]"
-echo "$p passed, $f failed, 0 skipped"
-[ $f = 0 ]
+finish
