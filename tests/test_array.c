@@ -145,6 +145,27 @@ TEST every_damaged_byte_of_an_npz_is_survived(void)
     PASS();
 }
 
+TEST changed_data_of_an_npz_is_noticed(void)
+{
+    ASSERT(write_npz("c.npz"));
+    void *p;
+    size_t n, at = 0;
+    OK(ot__file_read(&p, &n, file("c.npz"), 1 << 20));
+    const float x[] = {1, 2, 3, 4, 5};
+    while (at + sizeof x <= n && memcmp((char *)p + at, x, sizeof x)) at++;
+    ASSERT(at + sizeof x <= n);
+    ((uint8_t *)p)[at + 9] ^= 1;
+    ot_npz *z;
+    OK(ot_npz_parse(&z, p, n, "c.npz"));
+    ot_array a;
+    FAILS(OT_E_FORMAT, "checksum", ot_npz_get(&a, z, "x"));
+    OK(ot_npz_get(&a, z, "layer/y"));                               /* the other one is whole */
+    ot_array_free(&a);
+    ot_npz_close(z);
+    ot_free(p);
+    PASS();
+}
+
 TEST npz_of_python_reads_if_python_is_there(void)
 {
     char cmd[900];
@@ -277,6 +298,7 @@ SUITE(test_array)
     RUN_TEST(damaged_npy_says_what_is_wrong);
     RUN_TEST(npz_round_trip_and_equal_bytes);
     RUN_TEST(every_damaged_byte_of_an_npz_is_survived);
+    RUN_TEST(changed_data_of_an_npz_is_noticed);
     RUN_TEST(npz_of_python_reads_if_python_is_there);
     RUN_TEST(conversion_refuses_what_does_not_fit);
     RUN_TEST(files_are_whole_or_not_at_all);
