@@ -82,17 +82,10 @@ bad a_wrong_signature 2 "signature = 'half', want full or final" campaign run s.
 bad another_ladder_is_another_campaign 3 'ladder_bits (stored 5, asked 4)' campaign run s.yaml -o c.db --set ladder_bits=4
 
 # -- recipes: screen gives the campaign's own knobs and verdicts -----------------------------------------------------
+cp "$here/npz.py" lib.py
 cat >trip.py <<'P'
-import json, math, struct, sys, zipfile
-def npz(path):
-    out = {}
-    with zipfile.ZipFile(path) as z:
-        for n in z.namelist():
-            b = z.read(n); h = struct.unpack('<H', b[8:10])[0]; head = eval(b[10:10 + h].decode()); c = {'<f4': 'f', '<f8': 'd', '<i8': 'q', '|u1': 'B'}[head['descr']]
-            v = struct.unpack('<%d%s' % (math.prod(head['shape']), c), b[10 + h:]); w = math.prod(head['shape'][1:])
-            out[n[:-4]] = list(v) if len(head['shape']) == 1 else [list(v[i * w:(i + 1) * w]) for i in range(head['shape'][0])]
-    return out
-lines = lambda path: [json.loads(l) for l in open(path)]
+import json, sys
+from lib import *
 mender, rule, drop = sys.argv[1], sys.argv[2], float(sys.argv[3])
 z, first, second = npz('trip.npz'), lines('first.json'), lines('second.json')
 t = [t for t in lines('trip.json')[0]['thresholds'] if t['rule'] == rule and abs(t['drop'] - drop) < 1e-12][0]
