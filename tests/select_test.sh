@@ -47,22 +47,23 @@ run campaign run s.yaml -o c.db -q --set stimulus=medoids-3; check but_not_chang
 check an_exported_casebook_carries_it eval 'run campaign export c.db --npz m.npz --stimulus medoids-3 && run tune "$here/tune/tiny.onnx" --data "npz:$here/tune/tiny.npz" --backend ref --sigma 0.08 --chip 41 --tuner learned --casebook m.npz -q --json'
 
 # -- the remix loop --------------------------------------------------------------------------------------------------
-run select c.db -k 3 --remix 6 --candidates 8 --name whole --state whole.npz -q --json; cp out whole.json
+run select c.db -k 3 --remix 6 --candidates 8 --seed 3 --name whole --state whole.npz -q --json; cp out whole.json
 check a_loop_reports_every_round eval '[ "$(grep -c "\"round\"" whole.json)" = 7 ] && [ "$(sql c.db "SELECT count(*) FROM stimulus s JOIN stimulus_set t ON t.id = s.id WHERE t.name = '"'whole'"'")" = 3 ]'
 check the_best_is_kept eval 'python3 -c "
 import json
 r = [json.loads(l) for l in open(\"whole.json\")]; r = [x for x in r if \"round\" in x]
 best = 9
 for x in r: best = min(best, x[\"rmse\"]); assert x[\"best_rmse\"] == best"'
+check a_loop_goes_on_from_its_state eval 'run select c.db -k 3 --remix 5 --candidates 8 --seed 3 --name five --state five.npz -q && run select c.db -k 3 --remix 6 --candidates 8 --seed 3 --name six --state five.npz -q && cmp whole.npz five.npz && grep -q "\"best_round\":[1-9]" whole.json'
 stopped() { # killed where it stands, again and again
     local n=0
-    while ! timeout -s KILL 0.0$((2 + n % 7)) "$cmd" select c.db -k 3 --remix 6 --candidates 8 --name parts --state parts.npz -q --json --threads $((1 + n % 2)) >>parts.json 2>err; do n=$((n + 1)); [ $n -lt 200 ] || return 1; done
+    while ! timeout -s KILL 0.0$((2 + n % 7)) "$cmd" select c.db -k 3 --remix 6 --candidates 8 --seed 3 --name parts --state parts.npz -q --json --threads $((1 + n % 2)) >>parts.json 2>err; do n=$((n + 1)); [ $n -lt 200 ] || return 1; done
     cmp whole.npz parts.npz
 }
 check kills_do_not_change_the_loop stopped 2>/dev/null
 check nor_the_images eval '[ "$(sql c.db "SELECT hex(i.pixels), i.what FROM stimulus_image i JOIN stimulus_set t ON t.id = i.id WHERE t.name = '"'whole'"' ORDER BY position")" = "$(sql c.db "SELECT hex(i.pixels), i.what FROM stimulus_image i JOIN stimulus_set t ON t.id = i.id WHERE t.name = '"'parts'"' ORDER BY position")" ]'
-run select c.db -k 3 --remix 6 --candidates 9 --state whole.npz --name x -q --json; check a_state_of_another_loop eval '[ $last = 3 ] && grep -q "8 candidates.*asked for.* 9" err'
-head -c 300 whole.npz >cut.npz; run select c.db -k 3 --remix 6 --candidates 8 --state cut.npz --name x -q --json; check a_state_that_is_cut eval '[ $last != 0 ] && grep -q cut.npz err && [ "$(wc -l <err)" = 1 ]'
+run select c.db -k 3 --remix 6 --candidates 9 --seed 3 --state whole.npz --name x -q --json; check a_state_of_another_loop eval '[ $last = 3 ] && grep -q "8 candidates.*asked for.* 9" err'
+head -c 300 whole.npz >cut.npz; run select c.db -k 3 --remix 6 --candidates 8 --seed 3 --state cut.npz --name x -q --json; check a_state_that_is_cut eval '[ $last != 0 ] && grep -q cut.npz err && [ "$(wc -l <err)" = 1 ]'
 check filtered_images_are_answered_too eval 'run campaign run s.yaml -o c.db -q && run learn c.db --stimulus whole -o whole.recipe && run campaign export c.db --npz whole-book.npz --stimulus whole && run tune "$here/tune/tiny.onnx" --data "npz:$here/tune/tiny.npz" --backend ref --sigma 0.08 --chip 41 --tuner learned --casebook whole-book.npz -q --json'
 
 # -- images of a file ------------------------------------------------------------------------------------------------
