@@ -89,14 +89,14 @@ chips() { # Fig. 5, 6, 7b, Table II: the networks are trained with noise within 
     done
 }
 
-draw() { # FIGURE TITLE X-LABEL [LOGSCALE]
+draw() { # FIGURE TITLE X-LABEL [SETTINGS]
     command -v gnuplot >/dev/null && grep -q "^$1	" "$out/results.tsv" || return 0
     cut -f 1,2 "$out/results.tsv" | grep "^$1	" | cut -f 2 | awk '!seen[$0]++' |
         while read -r curve; do
             [ -z "${later:-}" ] || printf '\n\n'
             later=1
             printf '"%s"\n' "$curve"
-            awk -F '\t' -v f="$1" -v c="$curve" '$1 == f && $2 == c { print $3, 100 * $4, 100 * $5, 100 * $6 }' "$out/results.tsv"
+            awk -F '\t' -v f="$1" -v c="$curve" '$1 == f && $2 == c { print $3, 100 * $4, 100 * $5, 100 * $6 }' "$out/results.tsv" | sort -g
         done >"$out/$1.dat"
     gnuplot <<EOF
 set terminal svg size 560,380 dynamic background "white"
@@ -104,10 +104,11 @@ set output "$out/$1.svg"
 set title "$2" noenhanced
 set xlabel "$3"
 set ylabel "accuracy (%)"
-set key below
+set key below height 1
 set grid
+set yrange [0:100]
+set offsets graph 0.05, graph 0.05, 0, 0
 ${4:-}
-set offsets graph 0.05, graph 0.05, 2, 2
 stats "$out/$1.dat" using 1 nooutput
 plot for [i=0:STATS_blocks-1] "$out/$1.dat" index i using 1:2:3:4 with yerrorlines pointtype 7 pointsize 0.5 title columnheader(1)
 EOF
@@ -142,7 +143,7 @@ EOF
     draw fig4 "Fig. 4: LeNet-5 on MNIST, A2W2" "sigma within chips, of a layer's largest weight"
     draw fig5-proportional "Fig. 5, 6: VGG-S on CIFAR-10, A8W4, noise proportional to weights" "sigma in all"
     draw fig5-fixed "Fig. 5, 6: VGG-S on CIFAR-10, A8W4, noise of a layer" "sigma in all"
-    draw fig7a "Fig. 7a: samples of noise a step" "samples"
+    draw fig7a "Fig. 7a: samples of noise a step" "samples" "set yrange [*:*]; set offsets graph 0.05, graph 0.05, 0.5, 0.5"
     draw fig7b "Fig. 7b: size of self-tuning, sigma 0.5 in all" "GTM cells" "set logscale x"
 }
 
