@@ -18,10 +18,10 @@ int main(void)
 }
 C
 export PKG_CONFIG_PATH="$d/usr/lib/pkgconfig"
-ok 'a program outside the tree builds' gcc -o "$d/p" "$d/p.c" $(pkg-config --cflags --libs ohmtrim 2>/dev/null)
+ok 'a program outside the tree builds' gcc ${SANITIZE:+-fsanitize=$SANITIZE} -o "$d/p" "$d/p.c" $(pkg-config --cflags --libs ohmtrim 2>/dev/null)
 ok 'and runs' "$d/p"
 ok 'the installed command runs' "$d/usr/bin/ohmtrim" --version
-ok 'the floor example builds outside the tree' gcc -o "$d/screen" examples/04_screen.c $(pkg-config --cflags --libs ohmtrim-floor 2>/dev/null)
+ok 'the floor example builds outside the tree' gcc ${SANITIZE:+-fsanitize=$SANITIZE} -o "$d/screen" examples/04_screen.c $(pkg-config --cflags --libs ohmtrim-floor 2>/dev/null)
 ok 'and runs' "$d/screen" examples/small.recipe
 for h in include/ohmtrim/*.h include/ohmtrim.h; do
     ok "$h stands alone in C" gcc -std=c11 -Wall -Wextra -Werror -fsyntax-only -Iinclude -x c "$h"

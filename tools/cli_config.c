@@ -94,13 +94,22 @@ static ot_status word_of(char **word, const struct argp_option *o, const char *k
     return OT_OK;
 }
 
+/* What a file's words and the command line's make together; like argv it lives as long as the process (volatile: kept though never read). */
+static char **volatile kept;
+
+static void words_free(char **words, int n_ours)
+{
+    for (int i = 1; i <= n_ours; i++) ot_free(words[i]);
+    ot_free(words);
+}
+
 ot_status cli_config_words(int *argc, char ***argv, const struct argp *argp)
 {
     const char *path = config_path(*argc, *argv);
     if (!path) return OT_OK;
     keys k;
     cyaml_data_t *data = NULL;
-    char **words = NULL;      /* live as long as the process, like argv */
+    char **words = NULL;
     int n = 0;
     ot_status st = keys_of(&k, argp);
     const cyaml_schema_value_t schema = {.type = CYAML_MAPPING, .flags = CYAML_FLAG_POINTER, .data_size = (uint32_t)((size_t)k.n * sizeof(one)), .mapping = {.fields = k.field}};
@@ -115,9 +124,12 @@ ot_status cli_config_words(int *argc, char ***argv, const struct argp *argp)
     }
     if (data) ot__config_free(data, &schema);
     keys_free(&k);
-    if (st != OT_OK) return st;
+    if (st != OT_OK) {
+        words_free(words, n - 1);
+        return st;
+    }
     for (int i = 1; i < *argc; i++) words[n++] = (*argv)[i];
     *argc = n;
-    *argv = words;
+    *argv = kept = words;
     return OT_OK;
 }
