@@ -1,11 +1,11 @@
-/* adam.cu - one optimiser step: of the knobs of every chip in flight, and of weights in training.
+/* adam.cu - one optimiser step of the knobs of every chip in flight.
  *
- * Knobs: one warp a chip, the arithmetic of adam.h in double, the rules of DESIGN 4.3 as in host/tune/adam.c: a loss or gradient that is
+ * One warp a chip, the arithmetic of adam.h in double, the rules of DESIGN 4.3 as in host/tune/adam.c: a loss or gradient that is
  * not finite brings the chip's best knobs back; four times in a row and it stays there. */
 #include "kernels/adam.h"
 #include "kernels/cuda.h"
 
-enum { THREADS = 256, WARP = 32, GIVE_UP = 4 };
+enum { WARP = 32, GIVE_UP = 4 };
 
 __global__ void __launch_bounds__(WARP) adam_start_kernel1(otk_adam a, const float *knobs)
 {
@@ -84,38 +84,4 @@ extern "C" int otk_adam_step(const otk_adam *a, int chips, otk_stream stream)
 {
     if (chips <= 0) return 0;
     return ot_launch(adam_kernel1, dim3((unsigned)chips), dim3(WARP), 0, (cudaStream_t)stream, *a);
-}
-
-__global__ void __launch_bounds__(THREADS) sgd_kernel1(float *p, const float *g, float *v, size_t n, float lr, float momentum, float decay, int nesterov)
-{
-    const size_t i = blockIdx.x * (size_t)THREADS + threadIdx.x;
-    if (i >= n) return;
-    const float d = fmaf(decay, p[i], g[i]), m = fmaf(momentum, v[i], d);
-    v[i] = m;
-    p[i] = fmaf(-lr, nesterov ? fmaf(momentum, m, d) : m, p[i]);
-}
-
-extern "C" int otk_sgd_weights(float *p, const float *g, float *v, size_t n, float lr, float momentum, float decay, int nesterov, otk_stream stream)
-{
-    if (!n) return 0;
-    return ot_launch(sgd_kernel1, dim3((unsigned)ot_ceil((int64_t)n, THREADS)), dim3(THREADS), 0, (cudaStream_t)stream, p, g, v, n, lr, momentum, decay, nesterov);
-}
-
-__global__ void __launch_bounds__(THREADS) adam_weights_kernel1(float *p, const float *g, float *m, float *v, size_t n, double lr, double decay, double beta1_t,
-                                                                double beta2_t)
-{
-    const size_t i = blockIdx.x * (size_t)THREADS + threadIdx.x;
-    if (i >= n) return;
-    ot_adam             s = {(double)m[i], (double)v[i]};
-    const ot_adam_power power = {beta1_t, beta2_t};
-    p[i] = (float)ot_adam_step((double)p[i], (double)g[i] + decay * (double)p[i], lr, &s, power);
-    m[i] = (float)s.m;
-    v[i] = (float)s.v;
-}
-
-extern "C" int otk_adam_weights(float *p, const float *g, float *m, float *v, size_t n, double lr, double decay, int64_t t, otk_stream stream)
-{
-    if (!n) return 0;
-    return ot_launch(adam_weights_kernel1, dim3((unsigned)ot_ceil((int64_t)n, THREADS)), dim3(THREADS), 0, (cudaStream_t)stream, p, g, m, v, n, lr, decay,
-                     pow(OT_ADAM_BETA1, (double)t), pow(OT_ADAM_BETA2, (double)t));
 }

@@ -159,19 +159,3 @@ extern "C" int otk_export(otk_type type, otk_shape s, int chips, int n, otk_tens
     const dim3 grid((unsigned)ot_ceil(all, THREADS), 1, (unsigned)chips);
     return ot_launch(type == OTK_F16 ? export_kernel1<__half> : export_kernel1<float>, grid, dim3(THREADS), 0, (cudaStream_t)stream, s, n, all, src, nchw, factor);
 }
-
-/* One block a channel. */
-__global__ void __launch_bounds__(THREADS) channel_sums_kernel1(otk_shape s, int64_t pixels, const float *g, float *out)
-{
-    OT_SHARED(double, room, [THREADS]);
-    double sum = 0.0;
-    for (int64_t p = threadIdx.x; p < pixels; p += THREADS) sum += (double)g[p * otk_channels(s.c) + blockIdx.x];
-    sum = ot_block_sum<THREADS>(sum, &room[0]);
-    if (threadIdx.x == 0) out[blockIdx.x] = (float)sum;
-}
-
-extern "C" int otk_channel_sums(otk_shape s, int n, const float *g, float *out, otk_stream stream)
-{
-    if (s.c <= 0) return 0;
-    return ot_launch(channel_sums_kernel1, dim3((unsigned)s.c), dim3(THREADS), 0, (cudaStream_t)stream, s, (int64_t)n * s.h * s.w, g, out);
-}

@@ -96,8 +96,6 @@ int otk_add_to(otk_type type, otk_shape s, int chips, int n, otk_tensor from, ot
 /* float NCHW of one chip, contiguous, from and to a tensor. */
 int otk_import(otk_type type, otk_shape s, int n, const float *nchw, void *dst, float factor, otk_stream stream);
 int otk_export(otk_type type, otk_shape s, int chips, int n, otk_tensor src, float *nchw, float factor, otk_stream stream);
-/* Sums over the images and pixels of each channel, float tensors, one chip: out (c). */
-int otk_channel_sums(otk_shape s, int n, const float *g, float *out, otk_stream stream);
 
 /* --- window.cu: pools, pad, slice, reshape --- */
 typedef enum otk_window_kind { OTK_MAX_POOL, OTK_AVG_POOL, OTK_GLOBAL_AVG, OTK_PAD, OTK_SLICE, OTK_RESHAPE } otk_window_kind;
@@ -157,11 +155,16 @@ int otk_if_count(otk_type type, otk_shape s, int chips, int images, int steps, i
 int otk_if_spread(otk_type type, otk_shape s, int chips, int images, int steps, int sooner_more, otk_tensor from, otk_tensor to, otk_stream stream);
 
 /* --- norm.cu: batch norm with the minibatch's statistics, float, one chip --- */
-/* mean, var (biased), inverse: (c) double each, written forward, read backward */
+/* mean, var (biased), inverse: (c) double each, written forward, read backward.  `partial`: otk_norm_bytes, 8-byte aligned. */
+size_t otk_norm_bytes(otk_shape s, int n);
 int otk_norm_forward(otk_shape s, int n, const float *src, float *dst, const float *gamma, const float *beta, double eps, double *mean, double *var,
-                     double *inverse, otk_stream stream);
+                     double *inverse, void *partial, otk_stream stream);
 int otk_norm_back(otk_shape s, int n, const float *src, const float *g, float *dsrc, int add, const float *gamma, const double *mean,
-                  const double *inverse, float *dgamma, float *dbeta, otk_stream stream);
+                  const double *inverse, float *dgamma, float *dbeta, void *partial, otk_stream stream);
+/* Sums over the images and pixels of each channel: out (c).  `partial`: otk_norm_bytes. */
+int otk_channel_sums(otk_shape s, int n, const float *g, float *out, void *partial, otk_stream stream);
+/* out (2, c) = mean, and var as the unbiased one of `count` values */
+int otk_norm_statistics(int c, int64_t count, const double *mean, const double *var, float *out, otk_stream stream);
 
 /* --- loss.cu --- */
 /* Softmax cross-entropy.  logits (chip, n images, otk_channels(classes)); label of image i: labels[rows[i]].  With `frames`, logits are so
@@ -203,9 +206,28 @@ typedef struct otk_adam {
 } otk_adam;
 int otk_adam_start(const otk_adam *a, int chips, const float *knobs, otk_stream stream);      /* knobs (chip, 2 L) */
 int otk_adam_step(const otk_adam *a, int chips, otk_stream stream);
-/* Weight training, n parameters: v = momentum v + g + decay p; p -= lr v (nesterov: lr (g + decay p + momentum v)). */
-int otk_sgd_weights(float *p, const float *g, float *v, size_t n, float lr, float momentum, float decay, int nesterov, otk_stream stream);
-int otk_adam_weights(float *p, const float *g, float *m, float *v, size_t n, double lr, double decay, int64_t t, otk_stream stream);
+
+/* --- weights.cu: one step of training weights, all of it on the device --- */
+/* Gradients are the mean over the shards' (shards, n), added in order.  SGD: v = momentum v + g + decay p (where decays), p -= lr v.  Adam: with
+ * L2 decay in the gradient, where there are moments.  lr = rate[*step].  statistics += share (mean over shards of batch_statistics - statistics).
+ * Last, losses[*step] = *loss / images, loss is cleared, the powers and the step are moved on. */
+typedef struct otk_weights {
+    int64_t        n, n_statistics;
+    int            shards;
+    float         *parameters;             /* (n) */
+    const float   *grad;                   /* (shards, n) */
+    const uint8_t *decays;                 /* (n): 1 where weight decay applies */
+    float         *velocity;               /* SGD: (n) */
+    double        *moments, *power;        /* Adam: (n, 2), and beta^t (2); NULL: SGD */
+    const double  *rate;                   /* of each step */
+    double         momentum, decay;
+    float         *statistics;             /* (n_statistics) */
+    const float   *batch_statistics;       /* (shards, n_statistics) */
+    double         share, images;
+    double        *loss, *losses;          /* the minibatch's sum; (steps) */
+    uint32_t      *step;
+} otk_weights;
+int otk_weights_step(const otk_weights *w, otk_stream stream);
 
 /* --- input.cu --- */
 /* Image rows[*step * n + i] of pixels (u8, CHW each) or values (float), x * scale[c] + shift[c], into dst, one tensor for all chips.
@@ -213,6 +235,10 @@ int otk_adam_weights(float *p, const float *g, float *m, float *v, size_t n, dou
 int otk_input(otk_type type, otk_shape s, int n, const uint8_t *pixels, const float *values, const float *scale, const float *shift,
               const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, void *dst, uint32_t *wanted, float factor,
               otk_stream stream);
+/* The same, each image a window of itself padded by `pad` black pixels, mirrored or not: crops, one for each of rows, are words of crop.h. */
+int otk_input_crops(otk_type type, otk_shape s, int n, const uint8_t *pixels, const float *values, const float *scale, const float *shift,
+                    const uint32_t *rows, const uint32_t *step, int64_t per_step, int64_t first, const uint32_t *crops, int pad, void *dst,
+                    uint32_t *wanted, float factor, otk_stream stream);
 /* The same as `steps` frames of spikes an image.  RATE: each 1 with probability x, drawn by (seed, row, step, number of the pixel); LATENCY: one
  * spike where x > 0, at step (1 - x) (steps - 1), rounded. */
 typedef enum otk_coding { OTK_CODING_RATE, OTK_CODING_LATENCY } otk_coding;

@@ -88,6 +88,7 @@ typedef struct ot_step_back {
     int      add_src, add_res;          /* add to dsrc / dres instead of writing (the tensor has several readers) */
     float   *grad_weight, *grad_bias;   /* host, ONNX layout; NULL unless training */
     float   *grad_gamma, *grad_beta;    /* AFFINE in training, host; a bias layer has grad_beta alone */
+    int      resident;                  /* these four are the backend's memory (ot_resident_i): nothing waits */
     /* several chips, as above; gradients are added to sums[k * sums_stride] (gain) and sums_offset after it (offset) */
     int          chips;
     const float *gains, *offsets;
@@ -114,6 +115,8 @@ typedef struct ot_many_input {
     int             steps;              /* rate and latency coding: so many frames of spikes an image, with rate coding drawn by `seed`; else 0 */
     ot_coding       coding;
     uint64_t        seed;
+    const uint32_t *crops;              /* mem: a word of kernels/crop.h for each of rows, of images padded by `pad`; NULL: whole images */
+    int             pad;
 } ot_many_input;
 typedef struct ot_many_loss {
     const int32_t  *labels;             /* mem */
@@ -126,6 +129,7 @@ typedef struct ot_many_loss {
     float           scale;              /* the logits are held this many times too large */
     int            *flags;              /* mem: (chip) bit 0: a logit is not finite; NULL: not wanted */
     int             frames;             /* logits are so many an image and n counts them, an image's loss is their mean; right and bits NULL.  0: one */
+    double          weight, smoothing;  /* training: gradient of weight * loss, 0: the usual one; as ot_plan_options.label_smoothing */
 } ot_many_loss;
 typedef struct ot_many_adam ot_many_adam;     /* one population's optimiser state, in the backend's memory */
 /* How knobs are stepped: rate (steps) is that of every step, on the host (NULL: lr); sgd 1: SGD with momentum instead of Adam. */
@@ -174,6 +178,28 @@ typedef struct ot_many_i {
     void (*graph_close)(void *ctx, void *graph);
 } ot_many_i;
 
+/* What a backend adds that trains weights without the host seeing them: parameters, gradients, optimiser and statistics as flat vectors of
+ * network.h in its own memory.  Calls only put work into the queue.  Plans of one chip; images and loss come by `many`. */
+typedef struct ot_resident {
+    size_t         n, n_statistics;
+    int            shards;
+    float         *parameters, *grad;         /* (n), (shards, n) */
+    const uint8_t *decays;                    /* (n): 1 where weight decay applies */
+    float         *velocity;                  /* SGD: (n) */
+    double        *moments, *power;           /* Adam: (n, 2), (2); else NULL */
+    const double  *rate;                      /* (steps) */
+    double         momentum, decay;
+    float         *statistics, *batch_statistics; /* (n_statistics), (shards, n_statistics) */
+    double         share, images;             /* of the minibatch's statistics in the running ones; images a minibatch */
+    double        *loss, *losses;             /* sum over the minibatch, cleared; (steps) means */
+    uint32_t      *step;                      /* counted up */
+} ot_resident;
+typedef struct ot_resident_i {
+    ot_status (*load)(void *ctx, void *op, const float *weight, const float *bias, const float *scale, const float *shift); /* as step_load; NULL: as it is */
+    ot_status (*statistics)(void *ctx, void *op, float *out); /* AFFINE with `batch`: (2, c) mean and unbiased variance of the last forward */
+    ot_status (*update)(void *ctx, const ot_resident *r);     /* one step of the optimiser and of the running statistics */
+} ot_resident_i;
+
 typedef struct ot_backend_i {
     const char *name;                                       /* "ref", "cpu", "cuda" */
     ot_status (*open)(void **ctx, const char *flavour);     /* what follows "name:", or "" */
@@ -207,6 +233,7 @@ typedef struct ot_backend_i {
     float (*gradient_scale)(void *ctx);                     /* what gradients are multiplied by to fit the format; NULL: 1 */
     ot_status (*choices)(void *ctx, char *text, size_t n);  /* what was measured and chosen so far, "" if nothing; NULL: never anything */
     const ot_many_i *many;                                  /* NULL: one chip at a time, in host memory */
+    const ot_resident_i *resident;                          /* NULL: parameters come and go with each minibatch */
 } ot_backend_i;
 
 extern const ot_backend_i ot__backend_ref, ot__backend_cpu;

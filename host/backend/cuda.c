@@ -210,6 +210,7 @@ const ot_backend_i ot__backend_cuda = {
     .gradient_scale = gradient_scale,
     .choices = choices,
     .many = &ot__cuda_many,
+    .resident = &ot__cuda_resident,
 };
 
 #else

@@ -62,6 +62,8 @@ void        ot__cuda_scale(void *ctx, void *op, float src, float res, float dst)
 ot_status   ot__cuda_weights(void *ctx, void *op, int k, float *onnx);
 /* cuda_many.c */
 extern const ot_many_i ot__cuda_many;
+/* cuda_train.c */
+extern const ot_resident_i ot__cuda_resident;
 
 #endif
 #endif

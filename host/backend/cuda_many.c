@@ -56,6 +56,11 @@ static ot_status input(void *ctx, void *dst, ot_shape s, int n, const ot_many_in
                                  in->first, dst, in->wanted, 1.0f, c->stream));
         return OT_OK;
     }
+    if (in->crops) {
+        OT_CUDA(otk_input_crops(c->type, ot__cuda_shape(s), n, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step, in->first, in->crops, in->pad,
+                                dst, in->wanted, 1.0f, c->stream));
+        return OT_OK;
+    }
     OT_CUDA(otk_input(c->type, ot__cuda_shape(s), n, in->pixels, in->values, in->scale, in->shift, in->rows, in->step, in->per_step, in->first, dst, in->wanted, 1.0f,
                       c->stream));
     return OT_OK;
@@ -66,7 +71,7 @@ static ot_status loss(void *ctx, const void *logits, ot_shape s, int64_t stride,
     ot__cuda  *c = ctx;
     otk_tensor t = {(void *)logits, stride};
     size_t     partial = otk_loss_bytes(chips, n);
-    otk_loss   k = {.logits = t, .grad = {l->grad, stride}, .labels = l->labels, .rows = l->rows, .logit_factor = 1 / l->scale, .weight = c->type == OTK_F16 ? 16.0 : 1.0,
+    otk_loss   k = {.logits = t, .grad = {l->grad, stride}, .labels = l->labels, .rows = l->rows, .logit_factor = 1 / l->scale, .weight = l->weight > 0 ? l->weight : c->type == OTK_F16 ? 16.0 : 1.0, .smoothing = l->smoothing,
                     .loss = l->loss, .right = l->right, .bits = l->bits, .bits_stride = l->bits_stride, .first = l->first, .frames = l->frames};
     OT_TRY(ot__cuda_grow(&c->small, &c->small_bytes, partial));
     k.partial = c->small;

@@ -5,40 +5,12 @@
  * chips leave them where they are and never wait. */
 #ifdef OT_HAVE_CUDA
 
-#include "backend/cuda.h"
+#include "backend/cuda_op.h"
 #include "chip/map.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-struct ot__cuda_op {
-    ot_step    step;
-    ot_ste     ste;                        /* of a quantised T-ReLU */
-    int        chips, crossbar;
-    int64_t    src_stride, res_stride, dst_stride, weight_stride;
-    size_t     weights, tap_bytes;         /* ONNX weights; bytes of taps at the head of scratch */
-    otk_conv   conv;
-    otk_window window;
-    otk_if     neuron;                     /* SPIKE; its threshold comes with each call */
-    otk_draw   draw;
-    char      *block;
-    /* in the block */
-    void      *weight;                     /* (chips, packed) */
-    float     *onnx;                       /* (weights) on their way */
-    int32_t   *q;                          /* (weights) signed magnitudes, plans of several chips */
-    float     *bias, *scale, *shift;       /* (channels, padded) */
-    double    *mean, *var, *inverse;       /* batch */
-    double    *sums;                       /* (2) gain, offset */
-    float     *grad;                       /* training: (weights), then (2, channels) */
-    int        has_bias;
-    float      src_scale, res_scale, dst_scale;      /* tensors hold values times these */
-    int64_t    count;                      /* batch: values a channel of the last forward */
-    int        tile;
-    ot__cuda_way way[OT_PASSES];           /* who does a convolution's passes */
-    size_t     lib_bytes;                  /* of scratch, for a library */
-    char       algorithm[128];
-};
 
 static otk_conv conv_of(const ot_step *s)
 {
@@ -203,6 +175,7 @@ ot_status ot__cuda_step_open(void *ctx, void **out, const ot_step *step, int til
                                               : otk_relu_back_bytes(ot__cuda_shape(step->out), chips, tile);
     if (opt->use != OT_PLAN_FORWARD && op->crossbar && otk_conv_data_bytes(&op->conv, chips, tile) > partial) partial = otk_conv_data_bytes(&op->conv, chips, tile);
     if (train && op->crossbar && otk_conv_gradient_bytes(&op->conv, tile) > partial) partial = otk_conv_gradient_bytes(&op->conv, tile);
+    if (train && otk_norm_bytes(ot__cuda_shape(step->out), tile) > partial) partial = otk_norm_bytes(ot__cuda_shape(step->out), tile);
     op->tap_bytes = (size_t)tile * sizeof(float);
     st = op->crossbar ? choose(c, op, tile, opt->use) : OT_OK;
     if (st != OT_OK) {
@@ -225,13 +198,6 @@ const char *ot__cuda_step_algorithm(void *vop)
 static ot_status to_device(ot__cuda *c, void *dst, const void *src, size_t bytes)
 {
     OT_CUDA(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, c->stream));
-    return OT_OK;
-}
-
-static ot_status to_host(ot__cuda *c, void *dst, const void *src, size_t bytes)
-{
-    OT_CUDA(cudaMemcpyAsync(dst, src, bytes, cudaMemcpyDeviceToHost, c->stream));
-    OT_CUDA(cudaStreamSynchronize(c->stream));
     return OT_OK;
 }
 
@@ -298,7 +264,8 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     case OT_STEP_AFFINE:
         if (s->batch) {
             op->count = (int64_t)run->n * s->in.h * s->in.w;
-            OT_CUDA(otk_norm_forward(ot__cuda_shape(s->in), run->n, src, dst, op->scale, op->shift, (double)s->affine->eps, op->mean, op->var, op->inverse, c->stream));
+            OT_CUDA(otk_norm_forward(ot__cuda_shape(s->in), run->n, src, dst, op->scale, op->shift, (double)s->affine->eps, op->mean, op->var, op->inverse, scratch,
+                                     c->stream));
             break;
         }
         OT_CUDA(otk_pointwise(c->type, ot__cuda_shape(s->out), chips, run->n, in, out, &after, c->stream));
@@ -316,7 +283,7 @@ ot_status ot__cuda_forward(void *ctx, void *vop, const void *src, const void *re
     if (run->taps) OT_CUDA(otk_tap(c->type, tapped(s), chips, images, out, run->taps, run->tap_stride, 1 / op->dst_scale, c->stream));
     if (run->tap) {
         OT_CUDA(otk_tap(c->type, tapped(s), 1, images, out, scratch, 0, 1.0f, c->stream));
-        OT_TRY(to_host(c, run->tap, scratch, (size_t)images * sizeof(float)));
+        OT_TRY(ot__cuda_to_host(c, run->tap, scratch, (size_t)images * sizeof(float)));
     }
     return OT_OK;
 }
@@ -348,7 +315,7 @@ static ot_status behind(ot__cuda *c, ot__cuda_op *op, const void *src, const voi
     OT_CUDA(otk_relu_back_run(c->type, ot__cuda_shape(s->out), (back->chips ? back->chips : 1), back->n, &b, c->stream));
     if (s->relu && single) {
         double sums[2];
-        OT_TRY(to_host(c, sums, op->sums, sizeof sums));
+        OT_TRY(ot__cuda_to_host(c, sums, op->sums, sizeof sums));
         if (back->grad_gain) *back->grad_gain = sums[0];
         if (back->grad_offset) *back->grad_offset = sums[1];
     }
@@ -386,37 +353,17 @@ static ot_status spike_back(ot__cuda *c, ot__cuda_op *op, const void *src, void 
     OT_CUDA(otk_if_back_run(c->type, ot__cuda_shape(s->out), back->chips ? back->chips : 1, back->n / s->steps, in, &neuron, &b, c->stream));
     if (!back->grad_gain) return OT_OK;
     *back->grad_offset = 0;
-    return to_host(c, back->grad_gain, op->sums, sizeof(double));
+    return ot__cuda_to_host(c, back->grad_gain, op->sums, sizeof(double));
 }
 
 static ot_status conv_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, void *scratch, const ot_step_back *back)
 {
-    const ot_step *s = &op->step;
-    otk_tensor     gt = {g, op->dst_stride}, w = {op->weight, op->weight_stride}, d = {dsrc, op->src_stride};
-    if (back->grad_weight) {
-        if (op->way[OT_PASS_GRADIENT] != OT_WAY_OWN) OT_TRY(ot__cuda_lib_gradient(c->lib, &op->conv, back->n, src, g, op->grad, scratch, op->lib_bytes));
-        else OT_CUDA(otk_conv_gradient(&op->conv, back->n, src, g, op->grad, scratch, c->stream));
-        OT_TRY(to_host(c, back->grad_weight, op->grad, op->weights * sizeof(float)));
-    }
-    if (back->grad_bias) {
-        OT_CUDA(otk_channel_sums(ot__cuda_shape(s->out), back->n, g, op->grad + op->weights, c->stream));
-        OT_TRY(to_host(c, back->grad_bias, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
-    }
+    otk_tensor gt = {g, op->dst_stride}, w = {op->weight, op->weight_stride}, d = {dsrc, op->src_stride};
+    OT_TRY(ot__cuda_conv_gradients(c, op, src, g, scratch, back));
     if (!dsrc) return OT_OK;
     otk_relu_back mask;
     if (back->mask_op) mask = mask_of(back->mask_op, src, op->src_stride, scratch, back);
     return data(c, op, back->chips ? back->chips : 1, back->n, gt, w, d, back->add_src, back->mask_op ? &mask : NULL, scratch);
-}
-
-static ot_status norm_back(ot__cuda *c, ot__cuda_op *op, const void *src, void *g, void *dsrc, const ot_step_back *back)
-{
-    const ot_step *s = &op->step;
-    float         *dgamma = op->grad + op->weights, *dbeta = dgamma + otk_channels(s->out.c);
-    size_t         bytes = (size_t)s->out.c * sizeof(float);
-    OT_CUDA(otk_norm_back(ot__cuda_shape(s->in), back->n, src, g, dsrc, back->add_src, op->scale, op->mean, op->inverse, dgamma, dbeta, c->stream));
-    if (back->grad_gamma) OT_TRY(to_host(c, back->grad_gamma, dgamma, bytes));
-    if (back->grad_beta) OT_TRY(to_host(c, back->grad_beta, dbeta, bytes));
-    return OT_OK;
 }
 
 ot_status ot__cuda_backward(void *ctx, void *vop, const void *src, const void *dst, void *g, void *dsrc, void *dres, void *scratch, const ot_step_back *back)
@@ -426,15 +373,12 @@ ot_status ot__cuda_backward(void *ctx, void *vop, const void *src, const void *d
     const ot_step *s = &op->step;
     otk_tensor     gt = {g, op->dst_stride}, d = {dsrc, op->src_stride}, in = {(void *)src, op->src_stride};
     otk_shape      shape = ot__cuda_shape(s->out);
-    if (s->kind == OT_STEP_AFFINE && !s->batch && back->grad_beta) {
-        OT_CUDA(otk_channel_sums(shape, back->n, g, op->grad + op->weights, c->stream));
-        OT_TRY(to_host(c, back->grad_beta, op->grad + op->weights, (size_t)s->out.c * sizeof(float)));
-    }
+    if (s->kind == OT_STEP_AFFINE && !s->batch && back->grad_beta) OT_TRY(ot__cuda_bias_gradient(c, op, g, scratch, back));
     if (!back->masked) OT_TRY(behind(c, op, src, dst, g, dres == dsrc ? NULL : dres, scratch, back));
     switch (s->kind) {
     case OT_STEP_CONV: case OT_STEP_DENSE: return conv_back(c, op, src, g, dsrc, scratch, back);
     case OT_STEP_AFFINE:
-        if (s->batch) return norm_back(c, op, src, g, dsrc, back);
+        if (s->batch) return ot__cuda_norm_back(c, op, src, g, dsrc, scratch, back);
         if (dsrc) OT_CUDA(otk_add_to(c->type, shape, (back->chips ? back->chips : 1), back->n, gt, d, 1.0f, back->add_src, c->stream));
         return OT_OK;
     case OT_STEP_ADD: case OT_STEP_RELU:
@@ -445,21 +389,6 @@ ot_status ot__cuda_backward(void *ctx, void *vop, const void *src, const void *d
         if (dsrc) OT_CUDA(otk_window_data(c->type, &op->window, (back->chips ? back->chips : 1), back->n, in, gt, d, 1.0f, back->add_src, c->stream));
         return OT_OK;
     }
-}
-
-ot_status ot__cuda_batch_statistics(void *ctx, void *vop, float *mean, float *var)
-{
-    ot__cuda    *c = ctx;
-    ot__cuda_op *op = vop;
-    int          channels = op->step.in.c;
-    double      *host = ot_alloc((size_t)channels * 2, sizeof *host);
-    if (!host) OT_NOMEM("batch statistics", (size_t)channels * 2 * sizeof *host);
-    ot_status st = to_host(c, host, op->mean, (size_t)channels * sizeof *host);
-    if (st == OT_OK) st = to_host(c, host + channels, op->var, (size_t)channels * sizeof *host);
-    double m = (double)op->count, unbiased = m / (m > 1 ? m - 1 : 1);
-    for (int k = 0; k < channels && st == OT_OK; k++) mean[k] = (float)host[k], var[k] = (float)(host[channels + k] * unbiased);
-    ot_free(host);
-    return st;
 }
 
 ot_status ot__cuda_design(void *ctx, void *vop, const int32_t *q, double step, const ot_variation *var, uint32_t layer)
@@ -498,7 +427,7 @@ ot_status ot__cuda_weights(void *ctx, void *vop, int k, float *onnx)
     ot__cuda    *c = ctx;
     ot__cuda_op *op = vop;
     OT_CUDA(otk_conv_pack(&op->conv, c->type, op->onnx, (char *)op->weight + (size_t)k * (size_t)op->weight_stride * ot__cuda_size(c), 1, c->stream));
-    return to_host(c, onnx, op->onnx, op->weights * sizeof(float));
+    return ot__cuda_to_host(c, onnx, op->onnx, op->weights * sizeof(float));
 }
 
 #else

@@ -73,13 +73,19 @@ void *ot__plan_operand(ot_plan *p, int t, int *add)
 
 ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad)
 {
+    void *to = ot__plan_grad(p, p->logits);
+    if (!to) return OT_OK;                                           /* neither knobs nor parameters */
+    OT_TRY(p->be->i->put(p->be->ctx, to, p->tensors[p->logits].shape, n * p->tensors[p->logits].frames, p->spiking ? p->frames : p->out));
+    return ot__plan_back_from(p, n, grad_gain, grad_offset, grad, 0);
+}
+
+ot_status ot__plan_back_from(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad, int resident)
+{
     const ot_backend_i *b = p->be->i;
-    if (!ot__plan_grad(p, p->logits)) return OT_OK;                  /* neither knobs nor parameters */
     for (int t = 0; t < p->n_tensors; t++) p->tensors[t].written = 0;
-    OT_TRY(b->put(p->be->ctx, ot__plan_grad(p, p->logits), p->tensors[p->logits].shape, n * p->tensors[p->logits].frames, p->spiking ? p->frames : p->out));
     for (int i = p->n_steps - 1; i >= 0; i--) {
         const ot_step *s = &p->steps[i];
-        ot_step_back   back = {.n = n * p->tensors[s->dst].frames, .gain = 1.0f};
+        ot_step_back   back = {.n = n * p->tensors[s->dst].frames, .gain = 1.0f, .resident = resident};
         const int      l = ot__step_knob(s);
         double         gain = 0.0, offset = 0.0;
         void          *g = ot__plan_grad(p, s->dst);

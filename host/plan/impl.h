@@ -83,6 +83,8 @@ void      ot__plan_cross_entropy(ot_plan *p, const int32_t *labels, int n, doubl
 void     *ot__plan_operand(ot_plan *p, int t, int *add);
 /* From p->out (spiking: p->frames) back through all steps.  grad_gain, grad_offset (L) are added to; grad (training) is the flat vector. */
 ot_status ot__plan_backward(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad);
+/* The same from the gradient that the last tensor has already; resident: grad is the backend's memory (resident.h). */
+ot_status ot__plan_back_from(ot_plan *p, int n, double *grad_gain, double *grad_offset, float *grad, int resident);
 
 static inline void *ot__plan_tensor(const ot_plan *p, int t) { return t < 0 ? NULL : p->arena + p->tensors[t].at; }
 static inline void *ot__plan_grad(const ot_plan *p, int t) { return t < 0 || !p->tensors[t].grad_bytes ? NULL : p->arena + p->tensors[t].grad_at; }

@@ -20,12 +20,14 @@ ot_status ot__shard_open(void *trainer, int job)
     opt.surrogate = t->opt->surrogate;
     opt.sharpness = t->opt->sharpness;
     opt.spike_loss = t->opt->spike_loss;
-    OT_TRY(ot_plan_open(&s->plan, s->backend, t->net, &opt));
+    const int resident = ot__resident_fits(t, s->backend);
+    if (job == 0 || !resident) OT_TRY(ot_plan_open(&s->plan, s->backend, t->net, &opt));
     if (t->test) {
         opt = (ot_plan_options)OT_PLAN_OPTIONS_INIT;
         opt.tile = OT__TRAIN_EVAL_TILE;
         OT_TRY(ot_plan_open(&s->eval, s->backend, t->net, &opt));
     }
+    if (resident) return OT_OK;
     s->input = ot_plan_input(s->plan);
     s->images = ot_alloc((size_t)t->tile * s->input, sizeof *s->images);
     s->one = ot_alloc(image, sizeof *s->one);

@@ -5,7 +5,7 @@
  *       running statistics and parameters into the network;  test accuracy;  checkpoint;  the caller's function
  *
  * All that happens between two minibatches happens in this thread, in a fixed order, in double where sums are long: shards differ
- * from run to run only in which thread computes them. */
+ * from run to run only in which thread computes them.  Where the backend has memory of its own, an epoch's minibatches happen there (resident.h). */
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/progress.h"
@@ -120,11 +120,13 @@ static ot_status trainer_open(ot__trainer *t)
     int threads = opt->threads ? opt->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (threads > t->n_shards) threads = t->n_shards;
     OT_TRY(ot__pool_open(&t->pool, threads < 1 ? 1 : threads));
-    return ot__pool_run(t->pool, t->n_shards, ot__shard_open, t);
+    OT_TRY(ot__pool_run(t->pool, t->n_shards, ot__shard_open, t));
+    return ot__resident_open(&t->resident, t);
 }
 
 static void trainer_close(ot__trainer *t)
 {
+    ot__resident_close(t->resident);
     for (int i = 0; t->shard && i < t->n_shards; i++) ot__shard_close(&t->shard[i]);
     ot__pool_close(t->pool);
     ot__optimizer_close(&t->optimizer);
@@ -171,18 +173,20 @@ static ot_status pass(ot__trainer *t, int sample, double *loss)
     return OT_OK;
 }
 
+ot_status ot__train_check_loss(const ot__trainer *t, double loss)
+{
+    if (isfinite(loss)) return OT_OK;
+    OT_FAIL(OT_E_DATA, "training: loss = %g at epoch %d, minibatch %d, want a finite number; lr was %g: try a smaller one, or warm-up", loss, t->epoch + 1,
+            t->step + 1, ot_train_lr(t->opt, t->epoch, t->step, t->steps));
+}
+
 static ot_status minibatch(ot__trainer *t)
 {
-    const ot_train_options *opt = t->opt;
     double loss = 0;
     for (int i = 0; i < ot__robust_samples(t); i++) OT_TRY(pass(t, i, &loss));
-    double lr = ot_train_lr(opt, t->epoch, t->step, t->steps);
-    if (!isfinite(loss))
-        OT_FAIL(OT_E_DATA,
-                "training: loss = %g at epoch %d, minibatch %d, want a finite number; lr was %g: try a smaller one, or warm-up",
-                loss, t->epoch + 1, t->step + 1, lr);
+    OT_TRY(ot__train_check_loss(t, loss));
     if (t->singular) ot__lipschitz_add(t);
-    ot__optimizer_step(&t->optimizer, t->parameters, t->grad, lr);
+    ot__optimizer_step(&t->optimizer, t->parameters, t->grad, ot_train_lr(t->opt, t->epoch, t->step, t->steps));
     t->loss_sum += loss;
     t->step++;
     return OT_OK;
@@ -213,7 +217,8 @@ static ot_status epoch(ot__trainer *t, ot_train_fn fn, void *user)
     ot_status st = OT_OK;
     while (st == OT_OK && t->step < t->steps) {
         if (opt->stop && *opt->stop) {
-            st = opt->checkpoint ? ot__checkpoint_write(t, opt->checkpoint) : OT_OK;
+            st = t->resident ? ot__resident_read(t->resident, t) : OT_OK;
+            if (st == OT_OK && opt->checkpoint) st = ot__checkpoint_write(t, opt->checkpoint);
             if (st == OT_OK)
                 st = ot__fail(OT_E_INTERRUPTED, __FILE__, __LINE__, "training stopped at epoch %d of %d, minibatch %d of %d; %s%s",
                               t->epoch + 1, opt->epochs, t->step, t->steps,
@@ -221,11 +226,13 @@ static ot_status epoch(ot__trainer *t, ot_train_fn fn, void *user)
                               opt->checkpoint ? opt->checkpoint : "");
             break;
         }
-        st = minibatch(t);
-        ot__progress_add(&progress, 1, NULL);
+        const int before = t->step;
+        st = t->resident ? ot__resident_minibatches(t->resident, t) : minibatch(t);
+        ot__progress_add(&progress, t->step - before, NULL);
     }
     ot__progress_end(&progress);
     if (st != OT_OK) return st;
+    if (t->resident) OT_TRY(ot__resident_read(t->resident, t));
 
     double accuracy, loss = t->loss_sum / t->steps, trained = (double)t->correct_sum / ((double)t->steps * opt->minibatch);
     double lr = ot_train_lr(opt, t->epoch, t->steps - 1, t->steps);

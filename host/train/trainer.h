@@ -5,6 +5,7 @@
 
 #include "train/optimizer.h"
 #include "train/pool.h"
+#include "train/resident.h"
 #include "train/robust.h"
 
 enum { OT__TRAIN_EVAL_TILE = 128 };       /* images at once when the test accuracy is measured */
@@ -41,6 +42,7 @@ typedef struct ot__trainer {
     ot__pool *pool;
 
     ot__robust robust;
+    ot__resident *resident; /* NULL: minibatches go through the host */
 
     int epoch, step; /* where training stands: the next minibatch to do */
     double loss_sum; /* of this epoch's minibatches so far */
@@ -48,8 +50,11 @@ typedef struct ot__trainer {
     uint64_t start_hash, data_hash; /* of the parameters training began with; of the training set (0 without a checkpoint) */
 } ot__trainer;
 
+/* A sentence for a loss that is not finite, of the minibatch in hand. */
+ot_status ot__train_check_loss(const ot__trainer *t, double loss);
+
 /* Jobs for the pool; `user` is the trainer. */
-ot_status ot__shard_open(void *trainer, int job);  /* backend, plans, memory */
+ot_status ot__shard_open(void *trainer, int job);  /* backend, plans, memory; of a resident training the first shard's plan does all passes */
 ot_status ot__shard_step(void *trainer, int job);  /* its part of the minibatch: images, forward, backward */
 ot_status ot__shard_count(void *trainer, int job); /* its part of the test set, into correct */
 void ot__shard_close(ot__shard *s);

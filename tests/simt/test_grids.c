@@ -237,14 +237,14 @@ TEST every_grid_is_legal(int chips)
             ASSERT_EQ(0, otk_add_to(OTK_F32, c->out, chips, n, none, none, 1, 0, NULL));
             ASSERT_EQ(0, otk_import(OTK_F32, c->in, n, NULL, NULL, 1, NULL));
             ASSERT_EQ(0, otk_export(OTK_F32, c->in, chips, n, none, NULL, 1, NULL));
-            ASSERT_EQ(0, otk_channel_sums(c->out, n, NULL, NULL, NULL));
+            ASSERT_EQ(0, otk_channel_sums(c->out, n, NULL, NULL, NULL, NULL));
             ASSERT_EQ(0, otk_window_forward(OTK_F32, &pool, chips, n, none, none, 1, NULL));
             ASSERT_EQ(0, otk_window_data(OTK_F32, &pool, chips, n, none, none, none, 1, 0, NULL));
             ASSERT_EQ(0, otk_tap(OTK_F32, c->out, chips, n, none, NULL, 0, 1, NULL));
             ASSERT_EQ(0, otk_moments(OTK_F32, c->out, chips, n, none, NULL, 1, NULL, NULL));
             ASSERT_EQ(0, otk_finite(OTK_F32, c->out, chips, n, none, NULL, NULL));
-            ASSERT_EQ(0, otk_norm_forward(c->out, n, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL));
-            ASSERT_EQ(0, otk_norm_back(c->out, n, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL));
+            ASSERT_EQ(0, otk_norm_forward(c->out, n, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL));
+            ASSERT_EQ(0, otk_norm_back(c->out, n, NULL, NULL, (float *)8, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
             ASSERT_EQ(0, otk_loss_run(OTK_F32, 1000, chips, n, &loss, NULL));
             ASSERT_EQ(0, otk_adam_start(&adam, chips, NULL, NULL));
             ASSERT_EQ(0, otk_adam_step(&adam, chips, NULL));

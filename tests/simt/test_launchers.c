@@ -4,7 +4,9 @@
 #include "control.h"
 #include "device.h"
 #include "kernels/adam.h"
+#include "kernels/crop.h"
 #include "nets.h"
+#include "train/augment.h"
 
 #include <math.h>
 #include <string.h>
@@ -258,54 +260,117 @@ TEST loss_is_the_plans(int classes, double smoothing, otk_type type)
 
 /* --- optimisers --- */
 
-TEST sgd_is_the_plain_loop(int nesterov)
+/* Three steps of host/train's optimiser, written plainly, against weights.cu. */
+TEST a_step_of_weights_is_the_hosts(int adam, int shards)
 {
-    enum { MOST = 1025 };
-    static const size_t sizes[] = {0, 1, 255, 256, 257, MOST};
-    float               p[MOST], g[MOST], v[MOST];
-    check_rng           r = {5};
+    enum { MOST = 515, FEW = 3, STEPS = 3 };
+    static const int sizes[] = {0, 1, 255, 256, 257, MOST};
+    float            p[MOST], g[3 * MOST], v[MOST], stat[FEW], batch[3 * FEW];
+    double           m[2 * MOST], rate[STEPS] = {0.05, 0.02, 0.01}, power[2];
+    uint8_t          decays[MOST];
+    check_rng        r = {5};
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
-        const size_t n = sizes[k];
+        const int n = sizes[k];
         check_fill_normal(&r, p, MOST, 1);
-        check_fill_normal(&r, g, MOST, 1);
         check_fill_normal(&r, v, MOST, 1);
-        float *dp = device_copy(p, n * sizeof *p), *dv = device_copy(v, n * sizeof *v);
-        const float *dg = device_copy(g, n * sizeof *g);
-        for (int step = 0; step < 3; step++) {
-            ASSERT_EQ(0, otk_sgd_weights(dp, dg, dv, n, 0.05f, 0.9f, 1e-3f, nesterov, NULL));
-            for (size_t i = 0; i < n; i++) {
-                const float d = fmaf(1e-3f, p[i], g[i]);
-                v[i] = fmaf(0.9f, v[i], d);
-                p[i] = fmaf(-0.05f, nesterov ? fmaf(0.9f, v[i], d) : v[i], p[i]);
+        check_fill_normal(&r, stat, FEW, 1);
+        for (int i = 0; i < MOST; i++) decays[i] = i % 3 != 0, m[2 * i] = 0.1 * check_normal(&r), m[2 * i + 1] = 0.1 * check_uniform(&r);
+        power[0] = 0.9, power[1] = 0.999;
+        const size_t N = (size_t)n;
+        otk_weights w = {.n = n, .n_statistics = FEW, .shards = shards, .parameters = device_copy(p, N * sizeof *p), .grad = device_take(3 * sizeof g), .decays = device_copy(decays, N),
+                         .rate = device_copy(rate, sizeof rate), .momentum = 0.9, .decay = 0.01, .statistics = device_copy(stat, sizeof stat),
+                         .batch_statistics = device_take(sizeof batch), .share = 0.1, .images = 4, .loss = device_take(sizeof(double)),
+                         .losses = device_take(STEPS * sizeof(double)), .step = device_take(sizeof(uint32_t))};
+        if (adam) w.moments = device_copy(m, 2 * N * sizeof *m), w.power = device_copy(power, sizeof power);
+        else w.velocity = device_copy(v, N * sizeof *v);
+        *w.step = 0;
+        for (int step = 0; step < STEPS; step++) {
+            check_fill_normal(&r, g, (size_t)(shards * n), 1);
+            check_fill_normal(&r, batch, (size_t)(shards * FEW), 1);
+            memcpy((float *)w.grad, g, (size_t)(shards * n) * sizeof *g);
+            memcpy((float *)w.batch_statistics, batch, (size_t)(shards * FEW) * sizeof *batch);
+            *w.loss = 6 + step;
+            ASSERT_EQ(0, otk_weights_step(&w, NULL));
+            power[0] *= 0.9, power[1] *= 0.999;
+            for (int i = 0; i < n; i++) {
+                double sum = 0;
+                for (int s = 0; s < shards; s++) sum += (double)g[s * n + i];
+                const double mean = (double)(float)(sum * (1.0 / shards)), grad = mean + (decays[i] ? 0.01 * (double)p[i] : 0);
+                if (adam) {
+                    m[2 * i] = 0.9 * m[2 * i] + (1 - 0.9) * grad, m[2 * i + 1] = 0.999 * m[2 * i + 1] + (1 - 0.999) * grad * grad;
+                    p[i] = (float)((double)p[i] - rate[step] * (m[2 * i] / (1 - power[0])) / (sqrt(m[2 * i + 1] / (1 - power[1])) + 1e-8));
+                } else {
+                    v[i] = (float)(0.9 * (double)v[i] + grad);
+                    p[i] = (float)((double)p[i] - rate[step] * (double)v[i]);
+                }
             }
-            for (size_t i = 0; i < n; i++) ASSERT(p[i] == dp[i] && v[i] == dv[i]);
+            for (int i = 0; i < FEW; i++) {
+                double sum = 0;
+                for (int s = 0; s < shards; s++) sum += (double)batch[s * FEW + i];
+                stat[i] = (float)((double)stat[i] + 0.1 * (sum / shards - (double)stat[i]));
+            }
+            /* a few roundings to float of numbers of about 10 at most */
+            CHECK_CLOSE(p, w.parameters, N, 2e-6);
+            if (adam) CHECK_CLOSE64(m, w.moments, 2 * N, 1e-14);
+            else CHECK_CLOSE(v, w.velocity, N, 2e-6);
+            CHECK_CLOSE(stat, w.statistics, FEW, 5e-7);
+            ASSERT(w.losses[step] == (6 + step) / 4.0 && *w.loss == 0 && *w.step == (uint32_t)step + 1);
         }
         device_give_all();
     }
     PASS();
 }
 
-TEST adam_of_weights_is_the_plain_loop(void)
+/* Every pixel of augmented images is the host's to the bit (host/train/augment.c). */
+TEST crops_are_the_hosts(int bytes)
 {
-    enum { COUNT = 300 };
-    float     p[COUNT], g[COUNT], m[COUNT], v[COUNT];
-    check_rng r = {6};
-    check_fill_normal(&r, p, COUNT, 1);
-    memset(m, 0, sizeof m);
-    memset(v, 0, sizeof v);
-    float *dp = device_copy(p, sizeof p), *dm = device_copy(m, sizeof m), *dv = device_copy(v, sizeof v);
-    for (int t = 1; t <= 4; t++) {
-        check_fill_normal(&r, g, COUNT, 1);
-        ASSERT_EQ(0, otk_adam_weights(dp, device_copy(g, sizeof g), dm, dv, COUNT, 0.01, 1e-2, t, NULL));
-        for (int i = 0; i < COUNT; i++) {
-            const double grad = (double)g[i] + 1e-2 * (double)p[i], mi = 0.9 * (double)m[i] + (1 - 0.9) * grad, vi = 0.999 * (double)v[i] + (1 - 0.999) * grad * grad;
-            p[i] = (float)((double)p[i] - 0.01 * (mi / (1 - pow(0.9, t))) / (sqrt(vi / (1 - pow(0.999, t))) + 1e-8));
-            m[i] = (float)mi, v[i] = (float)vi;
-        }
-        CHECK_CLOSE(p, dp, COUNT, 2e-7 * check_max_f32(p, COUNT));          /* one rounding to float */
-        CHECK_CLOSE(m, dm, COUNT, 2e-7 * check_max_f32(m, COUNT));
-        CHECK_CLOSE(v, dv, COUNT, 2e-7 * check_max_f32(v, COUNT));
+    enum { IMAGES = 9, PAD = 2 };
+    const otk_shape  s = {3, 5, 4};
+    const float      mean[] = {0.4f, 0.5f, 0.1f}, std[] = {0.2f, 0.25f, 0.3f};
+    ot_train_options opt = ot_train_defaults();
+    uint8_t          pixels[IMAGES * 60];
+    float            values[IMAGES * 60], scale[3], shift[3], black[3] = {0}, one[60], want[60];
+    uint32_t         rows[IMAGES] = {8, 0, 3, 1, 2, 7, 7, 5, 4}, crops[IMAGES];
+    check_rng        r = {11};
+    opt.crop_pad = PAD, opt.flip = 1;
+    for (int i = 0; i < IMAGES * 60; i++) pixels[i] = (uint8_t)(255 * check_uniform(&r)), values[i] = (float)check_normal(&r);
+    for (int c = 0; c < 3; c++) {
+        scale[c] = 1.0f / (255.0f * std[c]), shift[c] = -mean[c] / std[c];
+        if (bytes) black[c] = (0.0f - mean[c]) / std[c];
     }
+    for (int i = 0; i < IMAGES; i++) {
+        const ot__crop c = ot__augment_choose(&opt, rows[i], 4);
+        crops[i] = ot_crop_word(c.dy, c.dx, c.flip);
+    }
+    float    *dst = device_take((size_t)(IMAGES * otk_image(s)) * sizeof *dst);
+    uint32_t *wanted = device_take(IMAGES * sizeof *wanted), *step = device_take(sizeof *step), *d_rows = device_copy(rows, sizeof rows), *d_crops = device_copy(crops, sizeof crops);
+    const int per = 4;                                             /* images a step; the second step has five */
+    for (*step = 0; *step < 2; ++*step)
+        ASSERT_EQ(0, otk_input_crops(OTK_F32, s, *step ? 5 : 4, bytes ? device_copy(pixels, sizeof pixels) : NULL, bytes ? NULL : device_copy(values, sizeof values),
+                                     device_copy(scale, sizeof scale), device_copy(shift, sizeof shift), d_rows, step, per, 0, d_crops, PAD,
+                                     dst + *step * per * otk_image(s), wanted + *step * per, 1, NULL));
+    for (int i = 0; i < IMAGES; i++) {
+        ASSERT_EQ(rows[i], wanted[i]);
+        for (int k = 0; k < 60; k++) one[k] = bytes ? (float)pixels[rows[i] * 60 + (uint32_t)k] * scale[k / 20] + shift[k / 20] : values[rows[i] * 60 + (uint32_t)k];
+        ot__augment_apply(want, one, 3, 5, 4, PAD, ot__augment_choose(&opt, rows[i], 4), black);
+        for (int k = 0; k < 60; k++) ASSERT(want[k] == dst[device_at(s, i, k / 20, k % 20 / 4, k % 4)]);
+        for (int pixel = 0; pixel < 20; pixel++)
+            for (int c = 3; c < 8; c++) ASSERT(dst[device_at(s, i, c, pixel / 4, pixel % 4)] == 0);
+    }
+    device_give_all();
+    PASS();
+}
+
+TEST statistics_are_unbiased(void)
+{
+    enum { C = 300 };
+    double mean[C], var[C];
+    float *out = device_take(2 * C * sizeof *out);
+    for (int c = 0; c < C; c++) mean[c] = 0.1 * c, var[c] = 1 + c;
+    ASSERT_EQ(0, otk_norm_statistics(C, 5, device_copy(mean, sizeof mean), device_copy(var, sizeof var), out, NULL));
+    for (int c = 0; c < C; c++) ASSERT(out[c] == (float)mean[c] && out[C + c] == (float)(var[c] * 1.25));
+    ASSERT_EQ(0, otk_norm_statistics(2, 1, device_copy(mean, sizeof mean), device_copy(var, sizeof var), out, NULL));
+    ASSERT(out[2] == 1.0f && out[3] == 2.0f);                       /* one value: nothing to divide by */
     device_give_all();
     PASS();
 }
@@ -536,8 +601,11 @@ TEST nothing_to_do_is_no_launch(void)
     ASSERT_EQ(0, otk_input_spikes(OTK_F32, s, 0, OTK_CODING_RATE, 5, 1, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_conv_gradient(&c, 0, NULL, NULL, NULL, NULL, NULL));
     ASSERT_EQ(0, otk_import(OTK_F32, s, 0, NULL, NULL, 1, NULL));
-    ASSERT_EQ(0, otk_norm_forward(s, 0, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL));
-    ASSERT_EQ(0, otk_norm_back(s, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL));
+    ASSERT_EQ(0, otk_norm_forward(s, 0, NULL, NULL, NULL, NULL, 1, NULL, NULL, NULL, NULL, NULL));
+    ASSERT_EQ(0, otk_norm_back(s, 0, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL));
+    ASSERT_EQ(0, otk_channel_sums(s, 0, NULL, NULL, NULL, NULL));
+    ASSERT_EQ(0, otk_norm_statistics(0, 5, NULL, NULL, NULL, NULL));
+    ASSERT_EQ(0, otk_input_crops(OTK_F32, s, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, 2, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_input(OTK_F32, s, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL, 1, NULL));
     ASSERT_EQ(0, otk_draw_weights(0, &c, OTK_F32, 0, &d, none, NULL));
     ASSERT_EQ(0, otk_adam_step(&a, 0, NULL));
@@ -574,10 +642,17 @@ SUITE(test_launchers)
                 RUN_TESTp(loss_is_the_plans, classes, smooth ? 0.1 : 0.0, t);
             }
     }
-    RUN_TEST1(sgd_is_the_plain_loop, 0);
-    greatest_set_test_suffix("nesterov");
-    RUN_TEST1(sgd_is_the_plain_loop, 1);
-    RUN_TEST(adam_of_weights_is_the_plain_loop);
+    for (int shards = 1; shards <= 3; shards++)
+        for (int adam = 0; adam < 2; adam++) {
+            snprintf(suffix, sizeof suffix, "%s_%d_shards", adam ? "adam" : "sgd", shards);
+            greatest_set_test_suffix(suffix);
+            RUN_TESTp(a_step_of_weights_is_the_hosts, adam, shards);
+        }
+    for (int bytes = 0; bytes < 2; bytes++) {
+        greatest_set_test_suffix(bytes ? "bytes" : "floats");
+        RUN_TEST1(crops_are_the_hosts, bytes);
+    }
+    RUN_TEST(statistics_are_unbiased);
     RUN_TESTp(steps_of_knobs_keep_the_rules, 3, -1.0, 0);
     RUN_TESTp(steps_of_knobs_keep_the_rules, 3, 0.0, 1);
     RUN_TESTp(steps_of_knobs_keep_the_rules, 40, 0.9, 1);

@@ -282,7 +282,7 @@ static void channel_sums(trial *t)
 {
     const otk_shape s = shapes[t->row];
     float          *out = device_take((size_t)s.c * sizeof *out);
-    RUN(otk_channel_sums(s, N, images(t, s, 27).at, out, NULL));
+    RUN(otk_channel_sums(s, N, images(t, s, 27).at, out, device_take(otk_norm_bytes(s, N)), NULL));
     keep_floats(t, out, s.c);
 }
 
@@ -339,15 +339,19 @@ static void norm(trial *t)
     const float    *src = images(t, s, 34).at, *g = images(t, s, 35).at, *gamma = floats(t, 1, s.c, 36, 1, 0.2), *beta = floats(t, 1, s.c, 37, 0, 0.2);
     float          *dst = device_take((size_t)n * sizeof *dst), *dgamma = device_take((size_t)s.c * sizeof *dgamma), *dbeta = device_take((size_t)s.c * sizeof *dbeta);
     double         *mean = device_take((size_t)s.c * sizeof *mean), *var = device_take((size_t)s.c * sizeof *var), *inverse = device_take((size_t)s.c * sizeof *inverse);
-    RUN(otk_norm_forward(s, N, src, dst, gamma, beta, 1e-5, mean, var, inverse, NULL));
+    float          *statistics = device_take(2 * (size_t)s.c * sizeof *statistics);
+    void           *partial = device_take(otk_norm_bytes(s, N));
+    RUN(otk_norm_forward(s, N, src, dst, gamma, beta, 1e-5, mean, var, inverse, partial, NULL));
     keep_floats(t, dst, n);
     for (int add = 0; add < 3; add++) {                     /* 2: nobody wants dsrc */
         float *dsrc = add == 1 ? images(t, s, 38).at : device_take((size_t)n * sizeof *dsrc);
-        RUN(otk_norm_back(s, N, src, g, add == 2 ? NULL : dsrc, add, gamma, mean, inverse, dgamma, dbeta, NULL));
+        RUN(otk_norm_back(s, N, src, g, add == 2 ? NULL : dsrc, add, gamma, mean, inverse, dgamma, dbeta, partial, NULL));
         if (add < 2) keep_floats(t, dsrc, n);
         keep_floats(t, dgamma, s.c);
         keep_floats(t, dbeta, s.c);
     }
+    RUN(otk_norm_statistics(s.c, N * s.h * s.w, mean, var, statistics, NULL));
+    keep_floats(t, statistics, 2 * s.c);
     give(t, 0, mean, (size_t)s.c * sizeof *mean);
     give(t, 0, var, (size_t)s.c * sizeof *var);
 }
@@ -410,14 +414,29 @@ static void adam(trial *t)
 
 static void train_step(trial *t)
 {
-    const size_t n = t->row ? 1000 : 255;
-    float       *p = floats(t, 1, (int64_t)n, 50, 0, 1), *v = floats(t, 1, (int64_t)n, 51, 0, 1), *m = floats(t, 1, (int64_t)n, 52, 0, 1), *v2 = floats(t, 1, (int64_t)n, 53, 3, 0.1);
-    const float *g = floats(t, 1, (int64_t)n, 54, 0, 1);
-    RUN(otk_sgd_weights(p, g, v, n, 0.1f, 0.9f, 1e-4f, t->row, NULL));
-    keep_floats(t, p, (int64_t)n);
-    RUN(otk_adam_weights(p, g, m, v2, n, 1e-3, 1e-4, 3, NULL));
-    keep_floats(t, p, (int64_t)n);
-    keep_floats(t, v, (int64_t)n);
+    const int64_t  n = t->row % 2 ? 1000 : 255, few = 300;
+    const int      adam = t->row / 2;
+    otk_weights    w = {.n = n, .n_statistics = few, .shards = 2, .parameters = floats(t, 1, n, 50, 0, 1), .grad = floats(t, 1, 2 * n, 54, 0, 1), .momentum = 0.9, .decay = 1e-4,
+                        .statistics = floats(t, 1, few, 55, 0, 1), .batch_statistics = floats(t, 1, 2 * few, 56, 0, 1), .share = 0.1, .images = 8,
+                        .loss = device_take(sizeof(double)), .losses = device_take(2 * sizeof(double)), .step = device_take(sizeof(uint32_t))};
+    uint8_t       *decays = device_take((size_t)n);
+    double        *rate = device_take(2 * sizeof *rate);
+    for (int64_t i = 0; i < n; i++) decays[i] = i % 2;
+    rate[0] = 0.1, rate[1] = 0.05, *w.step = 0, *w.loss = 2;
+    w.decays = decays, w.rate = rate;
+    if (adam) {
+        w.moments = doubles(t, 2 * n, 3), w.power = device_take(2 * sizeof(double));
+        for (int64_t i = 0; i < 2 * n; i++) w.moments[i] = 0.01 * (double)(i % 7 + 1);
+        w.power[0] = 0.9, w.power[1] = 0.999;
+    } else {
+        w.velocity = floats(t, 1, n, 51, 0, 1);
+    }
+    for (int s = 0; s < 2; s++) RUN(otk_weights_step(&w, NULL));
+    keep_floats(t, w.parameters, n);
+    if (adam) give(t, 0, w.moments, (size_t)(2 * n) * sizeof *w.moments);
+    else keep_floats(t, w.velocity, n);
+    keep_floats(t, w.statistics, few);
+    give(t, 0, w.losses, 2 * sizeof *w.losses);
 }
 
 static void input(trial *t)
@@ -434,6 +453,11 @@ static void input(trial *t)
     keep(t, dst, s);
     for (uint32_t i = 0; i < N; i++)
         if (wanted[i] != 9 - (1 + 2 * 3 + i)) complain(t, "rows taken are told");
+    uint32_t  *crops = device_take(10 * sizeof *crops);
+    otk_tensor cropped = room(t, s);
+    for (uint32_t i = 0; i < 10; i++) crops[i] = i % 3 | i / 2 % 3 << 12 | i % 2 << 24;
+    RUN(otk_input_crops(t->type, s, N, pixels, NULL, channels(s.c, 60, 0.01, 0.001), channels(s.c, 61, 0, 1), rows, step, 3, 1, crops, 1, cropped.at, wanted, 0.5f, NULL));
+    keep(t, cropped, s);
 }
 
 static void draw(trial *t)
@@ -552,7 +576,7 @@ static const struct { const char *name; void (*run)(trial *t); int rows, flags; 
     {"norm", norm, SHAPES, ONE_CHIP},
     {"loss", loss, 3, HALF},
     {"adam", adam, 2, 0},
-    {"train_step", train_step, 2, ONE_CHIP},
+    {"train_step", train_step, 4, ONE_CHIP},
     {"input", input, SHAPES, HALF | ONE_CHIP},
     {"draw", draw, CONVS, HALF},
     {"if_forward", if_forward, TRAINS, HALF},
