@@ -10,9 +10,6 @@
 #include "chip/chip.h"
 #include "train/trainer.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const ot_robust_options *of(const ot__trainer *t) { return &t->opt->robust; }
@@ -188,45 +185,20 @@ ot_status ot__robust_begin(ot__trainer *t)
     return o->activation_bits ? ot__pool_run(t->pool, t->n_shards, reopen, t) : OT_OK;
 }
 
+int ot__robust_quantises(const ot__trainer *t, int epochs_done) { return is_quantised(of(t)) && epochs_done >= of(t)->quantise_after; }
+
+/* Of an epoch that begins, not of one that ends: a run that is made longer later finds the scales that it would have found. */
+ot_status ot__robust_rescale(ot__trainer *t)
+{
+    const int since = t->epoch - of(t)->quantise_after;
+    return t->robust.quantising && of(t)->rescale_epochs && since > 0 && since % of(t)->rescale_epochs == 0 ? rescale(t) : OT_OK;
+}
+
 ot_status ot__robust_advance(ot__trainer *t, int epochs_done)
 {
     const ot_robust_options *o = of(t);
-    if (!is_quantised(o)) return OT_OK;
-    if (t->robust.quantising) {
-        int since = epochs_done - o->quantise_after;
-        return o->rescale_epochs && since > 0 && since % o->rescale_epochs == 0 && epochs_done < t->opt->epochs ? rescale(t) : OT_OK;
-    }
-    if (epochs_done < o->quantise_after) return OT_OK;
+    if (t->robust.quantising || !ot__robust_quantises(t, epochs_done)) return OT_OK;
     OT_TRY(rescale(t));
     if (o->activation_bits) OT_TRY(ot__robust_ranges(t));
     return ot__robust_begin(t);
-}
-
-static const char *number(char text[32], double v)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, 32, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    return text;
-}
-
-void ot__robust_identity(char *text, size_t room, const ot__trainer *t)
-{
-    static const char *const stes[OT_STES] = {"clipped", "identity", "inside"}, *const ranges[] = {"auto", "average", "least"};
-    const ot_robust_options *o = of(t);
-    const ot_variation *v = &o->variation;
-    char a[32], b[32], c[32], d[32];
-    int n = 0;
-    if (is_quantised(o))
-        n += snprintf(text, room, "bits: weights %d %s, activations %d %s\nquantised after: %d epochs, scales every %d\nrange: %s of %d, momentum %s\n", o->weight_bits,
-                      stes[o->weight_ste], o->activation_bits, stes[o->activation_ste], o->quantise_after, o->rescale_epochs, ranges[o->range],
-                      o->range_batches, number(a, o->range_momentum));
-    if (is_noisy(o))
-        n += snprintf(text + n, room - (size_t)n, "noise: %s, within %s, between %s, %d samples\n", ot_noise_model_name(o->noise.model),
-                      number(a, o->noise.within), number(b, o->noise.between), o->samples);
-    if (o->device)
-        snprintf(text + n, room - (size_t)n, "chips: %.60s hash %016" PRIx64 ", sigma %s, share %s, %d bits, stuck %s %s, %d samples\n", o->device->name,
-                 ot__train_hash(0, o->device->poly, sizeof o->device->poly), number(a, v->sigma), number(b, v->sys_share), v->bits, number(c, v->stuck_lrs),
-                 number(d, v->stuck_hrs), o->samples);
 }

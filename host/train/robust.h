@@ -37,13 +37,15 @@ ot_status ot__robust_sample(struct ot__trainer *t, int i);
 const float *ot__robust_parameters(const struct ot__trainer *t); /* what plans get */
 /* The network as it would be written now: parameters quantised, without noise. */
 void ot__robust_network(struct ot__trainer *t);
-/* Called before the first epoch (epochs_done 0, or where the checkpoint stands) and after each: finds scales when it is time. */
+/* Whether weights or activations are quantised once so many epochs are done. */
+int ot__robust_quantises(const struct ot__trainer *t, int epochs_done);
+/* Called before the first epoch (epochs_done 0, or where the checkpoint stands) and after each: finds scales when it is time to begin. */
 ot_status ot__robust_advance(struct ot__trainer *t, int epochs_done);
+/* Called where an epoch begins: finds the weights' scales again, if it is one of those. */
+ot_status ot__robust_rescale(struct ot__trainer *t);
 /* Scales into the network and the plans; quantising from now on. */
 ot_status ot__robust_begin(struct ot__trainer *t);
 /* robust_range.c: activation_step of each ReLU layer from the float network's outputs on minibatches of the epoch. */
 ot_status ot__robust_ranges(struct ot__trainer *t);
-/* Lines for a checkpoint's identity; none for plain training. */
-void ot__robust_identity(char *text, size_t room, const struct ot__trainer *t);
 
 #endif

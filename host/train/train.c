@@ -214,7 +214,7 @@ static ot_status epoch(ot__trainer *t, ot_train_fn fn, void *user)
     ot__progress_start(&progress, what, t->steps);
     ot__progress_add(&progress, t->step, NULL);
     ot__draw_order(t->order, (uint32_t)t->train->n, opt->seed, (uint32_t)t->epoch);
-    ot_status st = OT_OK;
+    ot_status st = t->step ? OT_OK : ot__robust_rescale(t);
     while (st == OT_OK && t->step < t->steps) {
         if (opt->stop && *opt->stop) {
             st = t->resident ? ot__resident_read(t->resident, t) : OT_OK;
