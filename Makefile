@@ -146,7 +146,7 @@ $(B)/tests/run-simt: $(SIMT_OBJ) $(B)/libohmtrim.a
 	@mkdir -p $(dir $@)
 	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
 # The GPU benchmark on the emulator, so that its own lines run without a GPU (tiny sizes; its times mean nothing).
-$(B)/bench/bench_gpu-simt: $(B)/simt/bench/bench_gpu.o $(filter-out $(B)/simt/tests/%.o,$(SIMT_OBJ)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp)) $(B)/libohmtrim.a
+$(B)/bench/bench_gpu-simt: $(B)/simt/bench/bench_gpu.o $(B)/simt/bench/gpu_train.o $(filter-out $(B)/simt/tests/%.o,$(SIMT_OBJ)) $(patsubst %.cpp,$(B)/simt/%.o,$(wildcard tests/simt/*.cpp)) $(B)/libohmtrim.a
 	@mkdir -p $(dir $@)
 	$(Q)$(CXX) $(SAN) -o $@ $^ $(LIBS)
 tests-simt: $(B)/tests/run-simt $(B)/bench/bench_gpu-simt

@@ -1,10 +1,11 @@
 /* bench_gpu.c - what the cuda backend takes on a GPU: floors of the card, then each job beside its floor.  Called by gpu.sh.
  *
- *     bench_gpu PART [--precision fp32|tf32|fp16] [--network mobilenet|vgg16|mobilenet-s|snn-vgg9|snn-s|snn-tiny] [--chips C] [--images N] [--rounds R]
+ *     bench_gpu PART [--precision fp32|tf32|fp16] [--network mobilenet|vgg16|resnet18|mobilenet-s|snn-vgg9|snn-s|snn-tiny] [--chips C] [--images N] [--rounds R]
  *
  *     floor        copy bandwidth, and the rate of our own matrix tiles on a large product
  *     expand       weights drawn a second, all layers of the network, C chips
  *     epoch        one epoch of T-ReLU tuning over N images (50,000), C chips in flight (1); per chip
+ *     train        one epoch of weight training over N images (12,800), minibatches of 128 with crops and flips
  *     exhaustive   right answers of C chips (1,000) on N images (10,000), chips drawn on the way
  *     signature    signatures of C chips (1,000) on ten images, end to end
  *     nearest      which of N signatures (1,000,000) of 370 numbers is nearest to each of 64, L1 and L2
@@ -20,6 +21,7 @@
 #include "backend/backend.h"
 #include "base/build.h"
 #include "chip/chip.h"
+#include "gpu_train.h"
 #include "ohmtrim.h"
 #include "plan/fleet.h"
 
@@ -380,6 +382,20 @@ static void part_epoch(job *j)
     ot_fleet_free(f);
 }
 
+static void part_train(job *j)
+{
+    const int batch = j->images < TILE ? j->images : TILE;
+    double    error = 0;
+    must(gpu_train_error(&error, j->be, j->net, j->data, j->images < 16 ? j->images : 16), "gradients");
+    if (!(error < 0.1)) {                                   /* what tf32 and a ReLU that turns make is 1e-2 at most */
+        fprintf(stderr, "bench_gpu: gradients are %g of the largest from the CPU's: no times are taken\n", error);
+        exit(1);
+    }
+    must(gpu_train_times(j->seconds, j->rounds, j->backend, j->net, j->data, batch), "training");
+    j->n = j->rounds;
+    row(j, strstr(j->backend, "+libs") ? "training epoch, libraries" : "training epoch", (double)(j->images / batch * batch), "images/s", 0, error);
+}
+
 static void part_exhaustive(job *j)
 {
     double    error = check(j);
@@ -514,14 +530,14 @@ static void part_accuracy(job *j)
 }
 
 static const struct { const char *name; void (*run)(job *); int chips, images, rounds; } parts[] = {
-    {"floor", part_floor, 1, 256, 9}, {"expand", part_expand, 256, 0, 9}, {"epoch", part_epoch, 1, 50000, 3},
+    {"floor", part_floor, 1, 256, 9}, {"expand", part_expand, 256, 0, 9}, {"epoch", part_epoch, 1, 50000, 3}, {"train", part_train, 1, 12800, 3},
     {"exhaustive", part_exhaustive, 1000, 10000, 1}, {"signature", part_signature, 1000, 64, 3},
     {"nearest", part_nearest, 1, 1000000, 15}, {"accuracy", part_accuracy, 100, 0, 1},
 };
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: bench_gpu floor|expand|epoch|exhaustive|signature|nearest|accuracy [--precision fp32|tf32|fp16] [--network NAME] [--chips C] [--images N]\n"
+    fprintf(stderr, "usage: bench_gpu floor|expand|epoch|train|exhaustive|signature|nearest|accuracy [--precision fp32|tf32|fp16] [--network NAME] [--chips C] [--images N]\n"
                     "       [--rounds R] [--copy GB/s] [--matrix TFLOP/s] [--backend NAME] [--file NET.onnx] [--data SPEC]\n");
     exit(2);
 }

@@ -6,7 +6,7 @@
 #     bench/gpu.sh results                 # where the GPU is: all parts, a table at the end
 #     bench/gpu.sh results epoch peers     # some of them: several short visits add up
 #
-# Parts: conformance sanitizer floor expand nearest signature exhaustive accuracy epoch spiking peers.  Rows go to OUT/gpu.jsonl and OUT/peers.jsonl,
+# Parts: conformance sanitizer floor expand nearest signature exhaustive accuracy epoch train spiking peers.  Rows go to OUT/gpu.jsonl and OUT/peers.jsonl,
 # the rest to OUT/log.txt; the table to OUT/table.txt.  GPU_PACK=DIR: where the pack lies; PYTHON=: one with torch; GPU_SMALL=1: tiny sizes,
 # to try the script itself.  Fails if conformance or a sanitizer does, or without a GPU.
 set -u
@@ -16,7 +16,7 @@ pack=${GPU_PACK:-$here/../build/gpu}
 [ -x "$pack/bench_gpu" ] || { echo "gpu.sh: no $pack/bench_gpu; make it with 'make gpu-pack'" >&2; exit 3; }
 mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 4
 shift
-parts=("$@"); [ $# -gt 0 ] || parts=(floor conformance expand nearest signature exhaustive accuracy epoch spiking peers sanitizer)
+parts=("$@"); [ $# -gt 0 ] || parts=(floor conformance expand nearest signature exhaustive accuracy epoch train spiking peers sanitizer)
 export LD_LIBRARY_PATH=$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} OHMTRIM_TESTS=$pack/tests OT_REQUIRE_GPU=1
 bad=0 start=$SECONDS
 log() { echo "$@" | tee -a "$out/log.txt" >&2; }
@@ -25,7 +25,7 @@ if [ -n "${GPU_SMALL-}" ]; then small=(--chips 2 --images 128 --rounds 1) peers_
 # limit seconds, then a bench_gpu part with its arguments
 row() {
     local own=("${small[@]}")
-    [ -z "${GPU_SMALL-}" ] || case $2 in accuracy) ;; floor) own=(--images 1 --rounds 1 --network mobilenet-s) ;; *) case " $* " in *\ snn-*) own+=(--network snn-tiny) ;; *) own+=(--network mobilenet-s) ;; esac ;; esac
+    [ -z "${GPU_SMALL-}" ] || case $2 in accuracy) ;; train) own=(--images 24 --rounds 1 --network mobilenet-s) ;; floor) own=(--images 1 --rounds 1 --network mobilenet-s) ;; *) case " $* " in *\ snn-*) own+=(--network snn-tiny) ;; *) own+=(--network mobilenet-s) ;; esac ;; esac
     timeout "$1" "$pack/bench_gpu" "${@:2}" "${own[@]}" >>"$out/gpu.jsonl" 2>"$out/row.tmp" || { bad=1; log "bench_gpu ${*:2}: status $?: $(tail -n 1 "$out/row.tmp")"; }
     cat "$out/row.tmp" >>"$out/log.txt"; rm -f "$out/row.tmp"
 }
@@ -82,6 +82,12 @@ for part in "${parts[@]}"; do
         epoch) for n in mobilenet vgg16; do
                    for m in fp16 tf32; do row 60 epoch --network $n --precision $m $(floors $m); done
                    row 90 epoch --network $n --precision fp16 --chips 16 --rounds 1 $(floors fp16)
+               done ;;
+        train) for n in mobilenet vgg16 resnet18; do
+                   for b in cuda:tf32 cuda:tf32+libs cuda:fp32; do
+                       [ -z "${GPU_SMALL-}" ] || [ $n$b = mobilenetcuda:fp32 ] || continue
+                       row 60 train --network $n --precision ${b:5:4} --backend $b
+                   done
                done ;;
         spiking) for m in fp16 tf32; do
                      row 90 exhaustive --network snn-vgg9 --precision $m --chips 1 --rounds 3 $(floors $m)

@@ -14,8 +14,8 @@ mkdir -p "$d/pack/models" "$d/pack/lib" "$d/pack/data" && ln -s "$bench" "$d/pac
 ln -s "$top/models/mobilenet-s.onnx" "$d/pack/models/"
 export GPU_PACK=$d/pack GPU_SMALL=1
 has() { grep -q "\"what\":\"$1\".*\"checked_error\"" "$d/out/gpu.jsonl"; }
-check 'all parts but accuracy run' "$top/bench/gpu.sh" "$d/out" floor conformance expand nearest signature exhaustive epoch spiking
-for what in copy 'own tiles' 'weights drawn' 'nearest L1' 'nearest L2' signatures 'exhaustive test' 'tuning epoch'; do check "a row for $what" has "$what"; done
+check 'all parts but accuracy run' "$top/bench/gpu.sh" "$d/out" floor conformance expand nearest signature exhaustive epoch train spiking
+for what in copy 'own tiles' 'weights drawn' 'nearest L1' 'nearest L2' signatures 'exhaustive test' 'tuning epoch' 'training epoch'; do check "a row for $what" has "$what"; done
 check 'the table names them' grep -q 'exhaustive test .*mobilenet-s' "$d/out/table.txt"
 check 'spiking rows: images tested' grep -q '"what":"exhaustive test","network":"snn-tiny".*"checked_error":[0-9.e-]*,' "$d/out/gpu.jsonl"
 check 'spiking rows: a tuning epoch' grep -q '"what":"tuning epoch","network":"snn-tiny".*"checked_error":[0-9.e-]*,' "$d/out/gpu.jsonl"
