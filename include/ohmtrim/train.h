@@ -1,4 +1,4 @@
-/* train.h - weight training on the CPU: SGD with momentum, Adam; any learning-rate policy; crop and flip; checkpoints.
+/* train.h - weight training: SGD with momentum, Adam; any learning-rate policy; crop and flip; checkpoints.
  *
  *     ot_network *net;
  *     ot_data *train;
@@ -13,7 +13,8 @@
  * its own thread; their gradients are added in a fixed order.  So the result depends on the options (shards included), the backend
  * and the machine's instruction set, and never on the number of threads or on interruptions.  The order of the images and their crops
  * and flips are functions of (seed, epoch, image).  A last minibatch that would not be full is left out: those images come in other
- * epochs.  Since 0.1. */
+ * epochs.  On backend cuda plain training keeps everything in the device's memory from epoch to epoch, and the shards follow each other there
+ * (docs/training.md).  Since 0.1. */
 #ifndef OHMTRIM_TRAIN_H
 #define OHMTRIM_TRAIN_H
 
