@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/fail.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -240,12 +241,7 @@ void ot__spec_value(char out[SPEC_VALUE], const ot_campaign_spec *spec, const sp
     case SPEC_POLICY: ot_policy_write(out, place); return;
     case SPEC_OPTIMIZER: snprintf(out, SPEC_VALUE, "%s", ot_optimizer_name(spec->tune.optimizer, spec->tune.momentum)); return;
     case SPEC_SEED: snprintf(out, SPEC_VALUE, "%llu", (unsigned long long)*(const uint64_t *)place); return;
-    case SPEC_REAL:
-        for (int digits = 6; digits <= 17; digits++) {          /* the shortest text that reads back to the same double */
-            snprintf(out, SPEC_VALUE, "%.*g", digits, *(const double *)place);
-            if (strtod(out, NULL) == *(const double *)place) return;
-        }
-        return;
+    case SPEC_REAL: ot__number_text(out, *(const double *)place); return;
     case SPEC_TUNERS:
         out[0] = 0;
         for (int i = 0; i < spec->n_tuners; i++)

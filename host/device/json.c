@@ -6,6 +6,7 @@
  *
  * name, source, s_*, valid_min and max_rel_error may be left out. */
 #include "base/fail.h"
+#include "base/number.h"
 #include "device/format.h"
 
 #include <ctype.h>
@@ -155,15 +156,10 @@ ot_status ot__device_from_json(ot_device *out, const char *text, size_t n_bytes,
     return OT_OK;
 }
 
-/* The shortest text that reads back to the same bits. */
 static cJSON *number(double v)
 {
-    char text[40];
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    return cJSON_CreateRaw(text);
+    char text[OT__NUMBER_ROOM];
+    return cJSON_CreateRaw(ot__number_text(text, v));
 }
 
 cJSON *ot__device_to_json(const ot_device *dev)

@@ -1,11 +1,11 @@
 /* identity.c - see identity.h.  What the user sets comes before what follows from it (hashes), so that a sentence names the cause. */
 #include "train/identity.h"
 #include "base/fail.h"
+#include "base/number.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { NAME = 100 }; /* of a network or a data set: enough to tell, whatever a file says */
@@ -31,25 +31,15 @@ static const char *name(char out[NAME + 1], const char *from)
     return out;
 }
 
-/* The shortest text that reads back to the same number. */
-static const char *number(char text[32], double v)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, 32, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    return text;
-}
-
 static void say_loop(lines *l, const ot__trainer *t)
 {
     static const char *const schedules[] = {[OT_SCHEDULE_COSINE] = "cosine", [OT_SCHEDULE_STEP] = "step", [OT_SCHEDULE_FIXED] = "fixed", [OT_SCHEDULE_POLICY] = "policy"};
     const ot_train_options *o = t->opt;
     char a[32], b[32], c[32], d[32];
     say(l, "seed: %" PRIu64 "\noptimizer: %s\nschedule: %s\nlr: %s\nmomentum: %s\nweight decay: %s\n", o->seed, o->optimizer == OT_OPTIMIZER_SGD ? "sgd" : "adam",
-        schedules[o->schedule], number(a, o->lr), number(b, o->momentum), number(c, o->weight_decay));
+        schedules[o->schedule], ot__number_text(a, o->lr), ot__number_text(b, o->momentum), ot__number_text(c, o->weight_decay));
     say(l, "minibatch: %d\nshards: %d\nwarm-up epochs: %d\ncrop: %d\nflip: %d\nlabel smoothing: %s\n", o->minibatch, t->n_shards, o->warmup_epochs, o->crop_pad, o->flip,
-        number(d, o->label_smoothing));
+        ot__number_text(d, o->label_smoothing));
     if (o->schedule == OT_SCHEDULE_POLICY) {
         char policy[OT_POLICY_TEXT];
         ot_policy_write(policy, &o->policy);
@@ -57,15 +47,15 @@ static void say_loop(lines *l, const ot__trainer *t)
     }
     /* more epochs than before are welcome where the schedule does not depend on their number */
     if (o->schedule == OT_SCHEDULE_COSINE || (o->schedule == OT_SCHEDULE_POLICY && ot_policy_scales(&o->policy))) say(l, "epochs: %d\n", o->epochs);
-    if (o->schedule == OT_SCHEDULE_STEP) say(l, "step: %s every %d epochs\n", number(a, o->step_gamma), o->step_epochs);
-    if (o->lipschitz > 0) say(l, "lipschitz: %s, sigma %s\n", number(a, o->lipschitz), number(b, o->lipschitz_sigma));
+    if (o->schedule == OT_SCHEDULE_STEP) say(l, "step: %s every %d epochs\n", ot__number_text(a, o->step_gamma), o->step_epochs);
+    if (o->lipschitz > 0) say(l, "lipschitz: %s, sigma %s\n", ot__number_text(a, o->lipschitz), ot__number_text(b, o->lipschitz_sigma));
 }
 
 static void say_spiking(lines *l, const ot__trainer *t)
 {
     char a[32];
     if (ot_network_spikes(t->net))
-        say(l, "steps: %d\nsurrogate: %d, sharpness %s\nloss of spikes: %s\n", ot_network_spiking(t->net)->steps, (int)t->opt->surrogate, number(a, t->opt->sharpness),
+        say(l, "steps: %d\nsurrogate: %d, sharpness %s\nloss of spikes: %s\n", ot_network_spiking(t->net)->steps, (int)t->opt->surrogate, ot__number_text(a, t->opt->sharpness),
             t->opt->spike_loss == OT_SPIKE_LOSS_COUNT ? "count" : "rate");
 }
 
@@ -85,12 +75,12 @@ static void say_robust(lines *l, const ot__trainer *t)
     char a[32], b[32], c[32], d[32], of[NAME + 1];
     if (o->weight_bits || o->activation_bits)
         say(l, "bits: weights %d %s, activations %d %s\nquantised after: %d epochs, scales every %d\nrange: %s of %d, momentum %s\n", o->weight_bits, stes[o->weight_ste],
-            o->activation_bits, stes[o->activation_ste], o->quantise_after, o->rescale_epochs, ranges[o->range], o->range_batches, number(a, o->range_momentum));
+            o->activation_bits, stes[o->activation_ste], o->quantise_after, o->rescale_epochs, ranges[o->range], o->range_batches, ot__number_text(a, o->range_momentum));
     if (o->noise.within > 0 || o->noise.between > 0)
-        say(l, "noise: %s, within %s, between %s, %d samples\n", ot_noise_model_name(o->noise.model), number(a, o->noise.within), number(b, o->noise.between), o->samples);
+        say(l, "noise: %s, within %s, between %s, %d samples\n", ot_noise_model_name(o->noise.model), ot__number_text(a, o->noise.within), ot__number_text(b, o->noise.between), o->samples);
     if (o->device)
-        say(l, "chips: %s hash %016" PRIx64 ", sigma %s, share %s, %d bits, stuck %s %s, %d samples\n", name(of, o->device->name), hash_device(o->device), number(a, v->sigma),
-            number(b, v->sys_share), v->bits, number(c, v->stuck_lrs), number(d, v->stuck_hrs), o->samples);
+        say(l, "chips: %s hash %016" PRIx64 ", sigma %s, share %s, %d bits, stuck %s %s, %d samples\n", name(of, o->device->name), hash_device(o->device), ot__number_text(a, v->sigma),
+            ot__number_text(b, v->sys_share), v->bits, ot__number_text(c, v->stuck_lrs), ot__number_text(d, v->stuck_hrs), o->samples);
 }
 
 void ot__identity_write(char text[OT__IDENTITY_ROOM], const ot__trainer *t)

@@ -8,6 +8,7 @@
  * A reader that goes through the text once, from left to right; what is wrong is named with the words that stand there. */
 #include "train/policy.h"
 #include "base/fail.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -222,16 +223,6 @@ ot_status ot_policy_read(ot_policy *out, const char *text)
 
 /* ---- back to text ---- */
 
-/* The shortest text that reads back to the same number, whole numbers without exponent. */
-static const char *number_text(char text[32], double v)
-{
-    for (int digits = 6; digits <= 17; digits++) {
-        snprintf(text, 32, "%.*g", digits, v);
-        if (strtod(text, NULL) == v) break;
-    }
-    return text;
-}
-
 typedef struct text { char *at; size_t n; } text;        /* n: as if there were room without end */
 __attribute__((format(printf, 2, 3))) static void add(text *t, const char *fmt, ...)
 {
@@ -245,7 +236,7 @@ __attribute__((format(printf, 2, 3))) static void add(text *t, const char *fmt, 
 static void add_number(text *t, const char *before, double v)
 {
     char digits[32];
-    add(t, "%s%s", before, number_text(digits, v));
+    add(t, "%s%s", before, ot__number_text(digits, v));
 }
 
 static void add_span(text *t, const char *before, ot_span s)
