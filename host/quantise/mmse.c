@@ -172,6 +172,16 @@ static void settle(search *s, double *scale, double *mse)
     if (mse) *mse = (error > 0 ? error : 0) / s->m->total;
 }
 
+/* Of the power of two just above the largest. */
+static int exponent_of(const double *x, size_t n)
+{
+    double most = 0;
+    int    e = 0;
+    for (size_t i = 0; i < n; i++) most = x[i] > most ? x[i] : most;
+    (void)frexp(most, &e);
+    return e;
+}
+
 static ot_status scale_of(double *scale, double *mse, double *x, size_t n, int bits)
 {
     magnitudes m = {.x = x, .codes = ot_quantise_codes(bits), .total = n ? (double)n : 1};
@@ -181,12 +191,16 @@ static ot_status scale_of(double *scale, double *mse, double *x, size_t n, int b
     m.count = ot_alloc(n + 1, sizeof *m.count);
     s.list = ot_alloc(LEAF, sizeof *s.list);
     if (!m.sum || !m.count || !s.list) OT_FAIL_TO(done, st, OT_E_NOMEM, "the scale of %zu numbers: no memory for %zu bytes", n, 2 * n * sizeof *x);
+    const int top = exponent_of(x, n); /* numbers near 1, to the bit: squares of small ones would be 0 */
+    for (size_t i = 0; i < n; i++) x[i] = ldexp(x[i], -top);
     gather(&m, n);
     *scale = 0;
     if (mse) *mse = 0;
     if (m.n > 0) {
         find(&s);
         settle(&s, scale, mse);
+        *scale = ldexp(*scale, top);
+        if (mse) *mse = ldexp(*mse, 2 * top);
     }
 done:
     ot_free(s.list);

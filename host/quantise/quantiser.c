@@ -20,7 +20,7 @@ ot_status ot_quantise_check_bits(int bits, const char *what)
 int ot_quantise_code(double x, double scale, int bits)
 {
     const int n = ot_quantise_codes(bits);
-    if (!(scale > 0)) return 0;
+    if (!(scale > 0) || isnan(x)) return 0;
     double q = rint(x / scale);
     return q > n ? n : q < -n ? -n : (int)q;
 }

@@ -6,7 +6,8 @@
  *                                                             undoes fixed noise
  *
  * A module's cells are cells as all others: they have the chip's eps_B and an eps_W of their own, by the chip's noise model.  w_L is
- * w_max, the largest signal.  1 + estimate is held at 1/10 or above in both, or a chip near eps_B = -1 would have its noise magnified.
+ * w_max, the largest signal.  1 + estimate is held at 1/10 or above for the GTM alone, and 1/10 away from 0 on its own side for the LTM, or a
+ * chip near eps_B = -1 would have its noise magnified.
  *
  * Both corrections are linear in x, and a column of the LTM sees what the layer's outputs see: for a convolution it is one more output
  * channel (one a group).  So the corrected layer is a layer: every weight divided, or less its place's share of the LTM's mean column. */
@@ -40,12 +41,18 @@ static double held(const ot_self_tuning *st, double ratio)
     return ratio >= least ? ratio : least;
 }
 
+/* The LTM's ratio may well be negative, for chips past eps_B = -1: it keeps its sign, as a share of the wrong one would add to the noise. */
+static double held_away(const ot_self_tuning *st, double ratio)
+{
+    return ratio < 0 ? -held(st, -ratio) : held(st, ratio);
+}
+
 double ot_self_tuning_gain(const ot_self_tuning *st, double estimate) { return 1 / held(st, 1 + estimate); }
 
 double ot_self_tuning_share(const ot_self_tuning *st, double estimate, double w_max, double w_ltm)
 {
     if (!(w_max > 0 && w_ltm > 0)) return 0;
-    return estimate * w_max / (w_ltm * held(st, 1 + estimate * w_max / w_ltm));
+    return estimate * w_max / (w_ltm * held_away(st, 1 + estimate * w_max / w_ltm));
 }
 
 /* The mean column as it acts: `cells` places, m columns of weight w_ltm with their own noise. */

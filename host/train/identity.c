@@ -93,7 +93,7 @@ void ot__identity_write(char text[OT__IDENTITY_ROOM], const ot__trainer *t)
     say_spiking(&l, t);
     say_robust(&l, t);
     say(&l, "training set: %s, %d images, hash %016" PRIx64 "\n", name(set, t->train->name), t->train->n, t->data_hash);
-    say(&l, "network: %s, %zu parameters, hash %016" PRIx64 "\n", name(net, ot_network_name(t->net)), t->n_parameters, t->start_hash);
+    say(&l, "network: %s, %zu parameters, hash %016" PRIx64 ", layers %.12s\n", name(net, ot_network_name(t->net)), t->n_parameters, t->start_hash, t->structure);
     say(&l, "backend: %s %s\n", ot_backend_name(be), ot_backend_detail(be));
 }
 

@@ -29,7 +29,7 @@ static ot_status look(void *user, int relu, const float *values, size_t n)
         most = values[i] > most ? values[i] : most;
     }
     s->range[relu] = ot__range_next(s->range[relu], (double)most, s->batch, s->momentum);
-    const size_t step = n > s->a_batch ? n / s->a_batch : 1, shift = step > 1 ? (size_t)s->batch * 7919 % step : 0;   /* not the same places each batch */
+    const size_t step = (n + s->a_batch - 1) / s->a_batch, shift = step > 1 ? (size_t)s->batch * 7919 % step : 0;   /* not the same places each batch */
     for (size_t i = shift; i < n && s->kept[relu] < VALUES; i += step) s->values[(size_t)relu * VALUES + s->kept[relu]++] = values[i];
     return OT_OK;
 }

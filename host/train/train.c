@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/progress.h"
+#include "network/structure.h"
 #include "train/draw.h"
 #include "train/lipschitz.h"
 #include "train/trainer.h"
@@ -102,10 +103,10 @@ static ot_status trainer_open(ot__trainer *t)
     ot_network_get_parameters(t->net, t->parameters);
     ot_network_get_statistics(t->net, t->statistics);
     t->start_hash = ot__train_hash(0, t->parameters, t->n_parameters * sizeof *t->parameters);
-    for (int l = 0; l < ot_network_relus(t->net); l++) {
-        const ot_layer *relu = ot_network_relu(t->net, l);
-        if (relu->codes) t->start_hash = ot__train_hash(ot__train_hash(t->start_hash, &relu->codes, sizeof relu->codes), &relu->step, sizeof relu->step);
-    }
+    ot_sha256 structure;
+    ot__sha256_start(&structure);
+    ot__network_add_structure(&structure, t->net);
+    ot__sha256_end(&structure, t->structure);
     if (opt->checkpoint) t->data_hash = hash_data(t->train);
     mark_weights(t->decays, t->net);
     if (t->train->pixels) {

@@ -47,6 +47,7 @@ typedef struct ot__trainer {
     int epoch, step; /* where training stands: the next minibatch to do */
     double loss_sum; /* of this epoch's minibatches so far */
     int64_t correct_sum;
+    char structure[65]; /* of the network training began with: quantising changes it later */
     uint64_t start_hash, data_hash; /* of the parameters training began with; of the training set (0 without a checkpoint) */
 } ot__trainer;
 

@@ -94,7 +94,7 @@ static ot_status open_all(ot_lab *lab)
     const ot_trial_task *t = &lab->task;
     OT_TRY(ot_backend_open(&lab->be, t->backend, NULL));
     OT_TRY(count_threads(lab));
-    lab->points = 1 + (t->steps + t->every - 1) / t->every;
+    lab->points = 2 + (t->steps - 1) / t->every;
     lab->worker = ot_alloc((size_t)lab->threads, sizeof *lab->worker);
     if (!lab->worker) OT_NOMEM("workers", (size_t)lab->threads * sizeof *lab->worker);
     OT_TRY(ot__lab_key(lab));

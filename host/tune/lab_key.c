@@ -3,6 +3,7 @@
 #include "tune/lab.h"
 #include "base/fail.h"
 #include "base/sha256.h"
+#include "network/structure.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,23 +44,14 @@ static void hash_device(char out[13], const ot_device *d)
 static ot_status hash_network(char out[13], const ot_network *net)
 {
     ot_sha256    s;
-    const float *mean, *std;
     const size_t n = ot_network_parameters(net), m = ot_network_statistics(net);
     float       *all = ot_alloc(n + m, sizeof *all);
     if (!all) OT_NOMEM("parameters", (n + m) * sizeof *all);
     ot_network_get_parameters(net, all);
     ot_network_get_statistics(net, all + n);
-    ot_network_normalisation(net, &mean, &std);
     ot__sha256_start(&s);
     ot__sha256_add(&s, all, (n + m) * sizeof *all);
-    for (int i = 0; i < ot_network_layers(net); i++) {
-        const ot_layer *l = ot_network_layer(net, i);
-        ot__sha256_add(&s, (int[]){(int)l->op, l->c, l->h, l->w}, 4 * sizeof(int));
-    }
-    if (mean && std) {
-        ot__sha256_add(&s, mean, (size_t)ot_network_layer(net, 0)->c * sizeof *mean);
-        ot__sha256_add(&s, std, (size_t)ot_network_layer(net, 0)->c * sizeof *std);
-    }
+    ot__network_add_structure(&s, net);
     ot_free(all);
     twelve(out, &s);
     return OT_OK;
