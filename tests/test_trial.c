@@ -3,6 +3,7 @@
 #include "trelu.h"
 #include "tune/lab.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -369,10 +370,39 @@ TEST successive_halving_keeps_the_better_half_and_the_first(void)
     ASSERT(s[4].to_target == 6 && s[0].to_target == -1 && s[3].to_target == -1);
     OK(ot_recommend(s, order, lab, c, 6, 1, 4, NAN));                    /* by the end: 4, 3, 1, (2), 5, 0; then 4, 3 fall apart on chip 1 */
     ASSERT(order[0] == 4 && order[1] == 0 && order[2] == 3 && order[3] == 1 && order[4] == 2 && order[5] == 5);
+    OK(ot_recommend(s, order, lab, c, 5, 1, 4, NAN));                    /* of five, three go on, then two */
+    int on[5] = {0};
+    for (int i = 0; i < 5; i++) on[s[i].chips]++;
+    ASSERT(on[1] == 2 && on[2] == 1 && on[4] == 2);
     OK(ot_recommend(s, order, lab, c, 1, 1, 1, NAN));
     ASSERT_EQ(0, order[0]);
     FAILS(OT_E_RANGE, "first = 5 chips, want 1..4", ot_recommend(s, order, lab, c, 6, 5, 4, NAN));
     FAILS(OT_E_RANGE, "0 candidates", ot_recommend(s, order, lab, c, 0, 1, 4, NAN));
+    ot_lab_close(lab);
+    bench_close(&b);
+    PASS();
+}
+
+/* Networks of the same numbers that compute something else are other tasks. */
+TEST a_task_is_named_by_all_that_its_network_does(void)
+{
+    bench   b;
+    ot_lab *lab;
+    char    key[4][2048];
+    OK(bench_open(&b));
+    for (int k = 0; k < 4; k++) {
+        if (k == 1) OK(ot_network_quantise_relu(b.net, 1, 7, 0.25));
+        if (k == 2) OK(ot_network_quantise_relu(b.net, 1, 127, 0.25));
+        if (k == 3) OK(ot_network_quantise_relu(b.net, 1, 0, 0));
+        OK(ot_lab_open(&lab, &b.task));
+        snprintf(key[k], sizeof key[k], "%s", ot_lab_key(lab));
+        ot_lab_close(lab);
+    }
+    ASSERT(strcmp(key[0], key[1]) && strcmp(key[0], key[2]) && strcmp(key[1], key[2]));
+    ASSERT_STR_EQ(key[0], key[3]);
+    b.task.every = INT_MAX;                                  /* counted at the beginning and at the end */
+    OK(ot_lab_open(&lab, &b.task));
+    ASSERT_EQ(2, ot_lab_points(lab));
     ot_lab_close(lab);
     bench_close(&b);
     PASS();
@@ -489,6 +519,7 @@ SUITE(test_trial)
     RUN_TEST(scores_are_those_of_the_answers);
     RUN_TEST(candidates_are_compared_chip_by_chip);
     RUN_TEST(successive_halving_keeps_the_better_half_and_the_first);
+    RUN_TEST(a_task_is_named_by_all_that_its_network_does);
     RUN_TEST(the_recommended_is_run_where_it_has_to_be);
     RUN_TEST(tasks_that_do_not_go_say_why);
     RUN_TEST(every_failed_allocation_is_reported_and_nothing_leaks);
