@@ -206,4 +206,17 @@ check a_failing_gnuplot_is_quoted says 4 'status 5' 'bad plot'
 check a_report_wants_a_finished_chip says 3 ev.db 'no evaluation chip'
 [ ! -e rep3 ] || { echo 'FAIL a report without chips leaves a folder'; f=$((f + 1)); }
 
+# -- self-tuning's modules -------------------------------------------------------------------------------------------
+cp "$here/tune/tiny.onnx" gone.onnx
+printf 'network: gone.onnx\ndata: npz:%s\ncasebook_chips: 2\nchips: 3\nstimulus_images: 4\nbackend: ref\ntuners: [self-tuning, self-tuning-ltm]\ntune:\n  gtm_cells: 50\n  ltm_columns: 2\n' "$here/tune/tiny.npz" >st.yaml
+"$cmd" campaign run st.yaml -o st.db -q >out 2>err
+modules() { [ "$(grep -c '^modules of self-tuning.*: .* % more multiply-accumulates an image, .* % more cells' out)" = "$1" ]; }
+check what_modules_cost_is_printed modules 2
+camp status st.db --json
+check and_told_a_machine grep -q '"modules":{"self-tuning":{"macs":[0-9]*,"macs_tuning":50,.*"self-tuning-ltm":{"macs":.*"weights_tuning":' out
+"$cmd" report st.db -o rep4 >out 2>err
+check and_on_the_page [ "$(grep -c 'The modules of self-tuning' rep4/index.html 2>/dev/null || echo 2)" = 2 ]
+rm gone.onnx
+camp status st.db
+check without_the_network_it_says_so grep -q '^modules of self-tuning: .*gone.onnx' out
 finish

@@ -96,6 +96,12 @@ bad 'no images left to judge by' 2 'want fewer' "${net[@]}" --recommend --skip 1
 bad 'a tuner without steps' 2 'trials of the tuner closed-form, want exhaustive' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --tuner closed-form
 bad 'lengths that do not rise' 2 'boundary 2 is at 3 after 5' "${net[@]}" "${small[@]}" --policy 'FIX(k0=1)@5, FIX(k0=1)@50%, FIX(k0=1)'
 echo 'a,b' >foreign.csv; bad 'a file of others' 3 'no table of trials' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --table foreign.csv
+bad 'a picture of another kind, before the work' 2 'want a name that ends in .svg or .png' "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --plot p.gif
+bad 'a picture in no folder, before the work' 4 '/nosuch/p.svg cannot be written' "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --plot /nosuch/p.svg
+bad 'two targets' 2 'want one of them' "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --target 0.5 --drop 0.1
+bad 'chips past the last' 2 'want numbers up to 4294967295' "${net[@]}" --policy 'FIX k0=0.01' --chips 3 --first-chip 4294967294
+run "${net[@]}" "${small[@]}" --policy 'FIX k0=0.01' --dry-run --json
+check 'a dry run speaks JSON' "[ $rc = 0 ] && [ \$(field candidates) = 1 ]"
 bad 'a folder that is not there' 4 '/nosuch/t.csv' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --table /nosuch/t.csv
 bad 'a network that is not there' 3 'nosuch.onnx' nosuch.onnx --data "npz:$t/tiny.npz" --policy 'FIX k0=1'
 bad 'too little memory' 4 'MB allowed' "${net[@]}" "${small[@]}" --policy 'FIX k0=1' --memory 1K

@@ -47,7 +47,8 @@ bad 'a key that is none' 3 'line 2: Unexpected key: epoch' "$cmd" train --config
 config 'network: resnet8\ndata: cifar10\npost_training: maybe\n'
 bad 'a flag that is neither yes nor no' 3 "post_training = 'maybe', want yes or no" "$cmd" train --config "$c" --dry-run
 config 'network: resnet8\ndata: cifar10\nlr: fast\n'
-bad 'a value that is none' 2 "--lr = 'fast', want a number" "$cmd" train --config "$c" --dry-run
+bad 'two recipes' 2 'want one file' "$cmd" train --config "$c" --config "$c" --dry-run
+bad 'a value that is none' 3 "c.yaml: --lr = 'fast', want a number" "$cmd" train --config "$c" --dry-run
 config 'dry_run: yes\n'
 bad 'options of one run are no keys' 3 'Unexpected key: dry_run' "$cmd" train --config "$c"
 config 'epochs: 3\n'

@@ -36,14 +36,32 @@ check 'words for people' 'grep -q "3 chips of fixed noise, 0.1 within and 0 betw
 
 # A chip of the device model corrects itself.
 run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning,closed-form --json
-check 'the tuner self-tuning' '[ $rc = 0 ] && [ "$(grep -c accuracy_after out)" = 2 ] && grep -q "cells say that weights are" err'
-run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning-ltm --ltm-columns 2 --gtm-cells 50 --json
-check 'its columns' '[ $rc = 0 ] && [ "$(grep -c accuracy_after out)" = 1 ] && grep -q "self-tuning-ltm: 50 cells say that weights are .* off, 2 columns a layer" err'
+check 'the tuner self-tuning' '[ $rc = 0 ] && [ "$(grep -c accuracy_after out)" = 2 ] && grep self-tuning out | grep -q "\"estimate\":.*\"macs\":.*\"macs_tuning\":1000.*\"weights_tuning\":1000" && ! grep closed-form out | grep -q macs'
+run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning-ltm --ltm-columns 2 --gtm-cells 50 -q
+check 'its columns' '[ $rc = 0 ] && grep -A1 "^self-tuning-ltm" out | grep -q "50 cells say that weights are .* off, 2 columns a layer; .* % more multiply-accumulates an image, .* % more cells"'
 bad 'no columns' 2 "--ltm-columns = '0', want a whole number 1..65536" tune "$net" --data "$data" --tuner self-tuning-ltm --ltm-columns 0
 run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner closed-form --json -q; b=$(field accuracy_after)
 check 'leaves the chip as it was' '[ -n "$b" ] && run tune "$net" --data "$data" --chip 3 --sigma 0.08 --tuner self-tuning,closed-form --json -q && [ "$(grep closed-form out | grep -oE "\"accuracy_after\":[^,]*" | cut -d: -f2)" = "$b" ]'
 
+# One chip has no interval.
+run eval q.onnx --data "$data" --noise fixed:0.1 --samples 1 -q
+check 'one chip of noise' '[ $rc = 0 ] && grep -q "1 chip of fixed noise" out && ! grep -q nan out'
+bad 'memory for a chip of noise' 4 '--memory = 1024 bytes' eval q.onnx --data "$data" --noise fixed:0.1 --memory 1K
+bad 'memory for training' 4 '--memory allows 0.0 MB' train "$net" "${quick[@]}" --memory 1K -o x.onnx
+run eval q.onnx --data "$data" --chip 1
+check 'bits that a file asks for are said' '[ $rc = 0 ] && grep -q "q.onnx asks for weights of 2 bits, drawn with 16 (--bits 2)" err'
+
 # Bad input.
+bad 'more cells than fit an int' 2 "--self-tuning = 'gtm:4294967297'" eval "$net" --data "$data" --noise fixed:0.1 --self-tuning gtm:4294967297
+bad 'more columns than fit an int' 2 "--self-tuning = 'ltm:10,4294967297'" eval "$net" --data "$data" --noise fixed:0.1 --self-tuning ltm:10,4294967297
+bad 'the usual number of samples of nothing' 2 'want --noise too' eval "$net" --data "$data" --samples 100
+bad 'samples of no noise' 2 '--samples are of noise' train "$net" "${quick[@]}" --samples 2 -o x.onnx
+bad 'a range of nothing' 2 'want --activation-bits too' train "$net" "${quick[@]}" --weight-bits 4 --range least -o x.onnx
+bad 'an estimator of floats' 2 'want --weight-bits too' train "$net" "${quick[@]}" --weight-ste clipped -o x.onnx
+bad 'an estimator of float activations' 2 'want --activation-bits too' train "$net" "${quick[@]}" --activation-ste inside -o x.onnx
+bad 'bits of chips that are not drawn' 2 '--bits is of simulated chips, want --noise device too' train "$net" "${quick[@]}" --bits 4 -o x.onnx
+bad 'a device that is not used' 2 '--device-model is of simulated chips' train "$net" "${quick[@]}" --device-model r2 -o x.onnx
+bad 'after training, and before' 2 'want it without --quantise-after' train "$net" "${quick[@]}" --weight-bits 4 --post-training --quantise-after 1 -o x.onnx
 bad 'too few bits' 2 "--weight-bits = '1', want a whole number 2..8" train "$net" "${quick[@]}" --weight-bits 1 -o x.onnx
 bad 'too many bits' 2 "--activation-bits = '9', want a whole number 2..8" train "$net" "${quick[@]}" --activation-bits 9 -o x.onnx
 bad 'noise below 0' 2 "--noise = 'fixed:-0.1'" train "$net" "${quick[@]}" --noise fixed:-0.1 -o x.onnx

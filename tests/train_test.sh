@@ -63,6 +63,13 @@ bad 'data that is not there' 3 'nowhere' lenet5 --data "mnist:$d/nowhere" -o "$d
 bad 'an output folder that is not there' 4 'cannot be written' lenet5 --data "$set" -o "$d/no/such/x.onnx"
 bad 'an output that is a folder' 4 'cannot be written' lenet5 --data "$set" -o "$d/cifar"
 bad 'a checkpoint folder that is not there' 4 'cannot be written' lenet5 --data "$set" -o "$d/x.onnx" --checkpoint "$d/no/c.npz"
+bad 'an output without a name' 2 "'' cannot be written" lenet5 --data "$set" -o ''
+bad 'an output that is the checkpoint' 2 'want two files' lenet5 --data "$set" -o "$d/x.onnx" --checkpoint "$d/x.onnx"
+bad 'momentum of adam' 2 '--momentum is of sgd' lenet5 --data "$set" --optimizer adam --momentum 0.9 -o "$d/x.onnx"
+bad 'a crop that fits no int' 2 'want crop:N, flip or both' lenet5 --data "$set" --augment crop:4294967298 -o "$d/x.onnx"
+bad 'a step that fits no int' 2 'want cosine, fixed or step' lenet5 --data "$set" --schedule step:0.1,4294967298 -o "$d/x.onnx"
+run lenet5 --data "$set" --dry-run --json
+check 'a dry run speaks JSON' "[ $rc = 0 ] && [ \$(field parameters) -gt 1000 ] && [ \$(field bytes_a_shard) -gt 1000 ]"
 bad 'a minibatch larger than the set' 2 'minibatch = 61' lenet5 --data "$set" --minibatch 61 -o "$d/x.onnx"
 bad 'shards that do not divide it' 2 'does not divide' lenet5 --data "$set" --minibatch 20 --shards 3 -o "$d/x.onnx"
 bad 'no data' 2 'data is wanted' lenet5 -o "$d/x.onnx"
@@ -78,4 +85,6 @@ bad 'an optimiser that is not known' 2 'want adam, sgd or momentum' lenet5 --dat
 bad 'a learning rate of nan' 2 'lr' lenet5 --data "$set" --lr nan -o "$d/x.onnx"
 bad 'a learning rate that explodes' 3 'try a smaller one' lenet5 --data "$set" --lr 100 --momentum 0.99 --weight-decay 1 --schedule fixed --minibatch 6 --epochs 50 -o "$d/x.onnx"
 check 'nothing is left where a run failed' "[ ! -e '$d/x.onnx' ] && [ -z \"\$(ls '$d' | grep try)\" ]"
+"$cmd" tune "$d/a.onnx" --data "$set" --tuner closed-form,bn-stats >"$d/out" 2>"$d/err"; rc=$?
+check 'a tuner that the network does not suit is refused before the others' "[ $rc = 3 ] && grep -q 'wants batch norm apart from the weights' '$d/err' && [ ! -s '$d/out' ]"
 finish

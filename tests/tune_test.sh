@@ -47,6 +47,13 @@ bad an_unknown_tuner_is_named 2 "tuner 'adam'" "$t/tiny.onnx" "${base[@]}" --tun
 bad an_empty_tuner_is_refused 2 "tuner ''" "$t/tiny.onnx" "${base[@]}" --tuner closed-form,
 bad a_tuner_twice_is_refused 2 "twice" "$t/tiny.onnx" "${base[@]}" --tuner subset,subset
 bad learned_wants_a_casebook 2 "--casebook" "$t/tiny.onnx" "${base[@]}" --tuner learned
+bad knobs_of_a_changed_chip_are_refused 2 "self-tuning changes the chip and sets no knobs" "$t/tiny.onnx" "${base[@]}" --tuner self-tuning --knobs-out "$d/x"
+bad momentum_of_adam_is_refused 2 "--momentum is of SGD" "$t/tiny.onnx" "${base[@]}" --momentum 0.5
+bad levels_that_fit_no_int_are_refused 2 "--ladder = '4294967301'" "$t/tiny.onnx" "${base[@]}" --ladder 4294967301
+dry_json() { run "$t/tiny.onnx" "${base[@]}" --limit 10 --dry-run --json && [ "$(field test_images)" = 10 ] && [ "$(field chip)" = 0 ]; }
+check a_dry_run_speaks_json dry_json
+last_chip() { run "$t/tiny.onnx" "${base[@]}" --limit 10 --chip 4294967295 --tuner closed-form --json && [ "$(field chip)" = 4294967295 ]; }
+check the_last_chip_can_be_tuned last_chip
 bad knobs_of_two_tuners_are_refused 2 "--knobs-out" "$t/tiny.onnx" "${base[@]}" --tuner subset,closed-form --knobs-out "$d/x"
 bad a_missing_casebook_is_named 3 "$d/none.npz" "$t/tiny.onnx" "${base[@]}" --tuner learned --casebook "$d/none.npz"
 bad a_casebook_of_another_network_is_refused 3 "2 gains" "$t/tiny.onnx" "${base[@]}" --tuner learned --casebook "$t/book-two-knobs.npz"

@@ -1,6 +1,7 @@
 /* bench_lr.c - learning-rate policies on chips: the candidates, the laboratory they are tried in, what is printed and drawn of them. */
 #include "base/fail.h"
 #include "bench_lr.h"
+#include "gnuplot.h"
 #include "plot_policies.h"
 
 #include <math.h>
@@ -278,6 +279,17 @@ static ot_status on_chips(bench *b, bench_lr_args *a)
     }
     if (!a->every_given) a->task.every = a->task.steps < 10 ? 1 : a->task.steps / 10;
     OT_TRY(make_candidates(b, a));
+    if (a->common.dry_run && a->common.json) {
+        cJSON *o = cJSON_CreateObject();
+        cJSON_AddNumberToObject(o, "candidates", b->n);
+        cJSON_AddNumberToObject(o, "chips", a->chips);
+        cJSON_AddNumberToObject(o, "steps", a->task.steps);
+        cJSON_AddNumberToObject(o, "minibatch", a->task.tune.minibatch);
+        cJSON_AddNumberToObject(o, "images", b->judge.n);
+        cJSON_AddNumberToObject(o, "every", a->task.every);
+        cli_print_json(o);
+        return OT_OK;
+    }
     if (a->common.dry_run) {
         printf("%d candidates on %s%d chips, %d iterations of %d images, judged by %d images every %d\n", b->n, a->recommend ? "up to " : "", a->chips, a->task.steps,
                a->task.tune.minibatch, b->judge.n, a->task.every);
@@ -296,6 +308,7 @@ static ot_status on_chips(bench *b, bench_lr_args *a)
 ot_status bench_lr(bench_lr_args *a)
 {
     bench     b = {0};
+    if (a->plot) OT_TRY(gnuplot_check(a->plot));
     ot_status st = a->network ? on_chips(&b, a) : draw(&b, a, a->task.steps / (a->epochs > 0 ? a->epochs : 1));
     bench_free(&b);
     return st;

@@ -12,7 +12,7 @@ typedef struct bench_lr_args {
     ot_policy    policy[MOST];
     const char  *optimizer[OPTIMIZERS];
     double       rate[MOST], momentum, target, drop, epochs;
-    int          shape[OT_POLICY_KINDS], n_policies, n_optimizers, n_rates, chips, train_limit, recommend, rung_chips, skip, top, list, steps_given, every_given;
+    int          shape[OT_POLICY_KINDS], n_policies, n_optimizers, n_rates, chips, train_limit, recommend, rung_chips, skip, top, list, steps_given, every_given, drop_given;
 } bench_lr_args;
 
 /* Verifies or recommends on chips of a->network, prints, draws; without a network draws only.  OT_E_NO: a policy did not reach the target. */

@@ -37,7 +37,7 @@ double cli_double(struct argp_state *state, const char *option, const char *text
     errno = 0;
     double v = strtod(text, &end);
     if (end == text || *end || errno || !(v >= least && v <= most))
-        argp_error(state, "--%s = '%s', want a number %g..%g", option, text, least, most);
+        argp_error(state, "%s--%s = '%s', want a number %g..%g", cli_config_place(state), option, text, least, most);
     return v;
 }
 
@@ -47,7 +47,7 @@ int64_t cli_int(struct argp_state *state, const char *option, const char *text, 
     errno = 0;
     long long v = strtoll(text, &end, 10);
     if (end == text || *end || errno || v < least || v > most)
-        argp_error(state, "--%s = '%s', want a whole number %lld..%lld", option, text, (long long)least, (long long)most);
+        argp_error(state, "%s--%s = '%s', want a whole number %lld..%lld", cli_config_place(state), option, text, (long long)least, (long long)most);
     return v;
 }
 
@@ -57,8 +57,19 @@ uint64_t cli_u64(struct argp_state *state, const char *option, const char *text)
     errno = 0;
     unsigned long long v = strtoull(text, &end, 0);
     if (end == text || *end || errno || strchr(text, '-'))
-        argp_error(state, "--%s = '%s', want a whole number 0..18446744073709551615", option, text);
+        argp_error(state, "%s--%s = '%s', want a whole number 0..18446744073709551615", cli_config_place(state), option, text);
     return v;
+}
+
+int cli_take_int(int *out, const char **p, int least, int most)
+{
+    char *end;
+    errno = 0;
+    const long v = strtol(*p, &end, 10);
+    if (end == *p || errno || v < least || v > most) return 0;
+    *out = (int)v;
+    *p = end;
+    return 1;
 }
 
 static size_t size_of(struct argp_state *state, const char *text)
@@ -162,6 +173,12 @@ ot_status cli_open_network(const cli_common *c, ot_network **net, const char *pa
     ot_status st = ot_network_open(net, path);
     for (int i = 0; st == OT_OK && ot_network_warning(*net, i); i++) cli_say(c, "%s: %s\n", path, ot_network_warning(*net, i));
     return st;
+}
+
+void cli_say_bits(const cli_common *c, const ot_network *net, const char *path)
+{
+    const int bits = ot_network_bits(net);
+    if (bits && bits != c->variation.bits) cli_say(c, "%s asks for weights of %d bits, drawn with %d (--bits %d)\n", path, bits, c->variation.bits, bits);
 }
 
 ot_status cli_open_device(const cli_common *c, ot_device *dev)

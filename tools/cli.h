@@ -23,7 +23,7 @@ typedef struct cli_common {
 } cli_common;
 
 enum { CLI_FIRST = 0x1000, CLI_BACKEND = CLI_FIRST, CLI_SEED, CLI_THREADS, CLI_MEMORY, CLI_DATA, CLI_LIMIT, CLI_DEVICE_MODEL, CLI_SIGMA,
-       CLI_SYS_SHARE, CLI_BITS, CLI_CONFIG, CLI_DRY_RUN, CLI_JSON, CLI_VERB_FIRST /* keys of a verb's own options start here */, CLI_STUCK_LRS, CLI_STUCK_HRS };
+       CLI_SYS_SHARE, CLI_BITS, CLI_CONFIG, CLI_DRY_RUN, CLI_JSON, CLI_STUCK_LRS, CLI_STUCK_HRS, CLI_VERB_FIRST /* keys of a verb's own options start here */ };
 
 /* A verb's argp puts its own options first, lists this child, and sets state->child_inputs[0] = &common on ARGP_KEY_INIT:
  *     static const struct argp_child children[] = {{&cli_argp, 0, "Common options:", 10}, {0}};                       */
@@ -36,11 +36,15 @@ void cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 /* Puts the options of `--config FILE`, if given, before the others; every long option of `argp` is a key (cli_parse calls it). */
 ot_status cli_config_words(int *argc, char ***argv, const struct argp *argp);
+/* For a sentence about the word in hand: "FILE: " if that file has it, and then the error is bad input (exit 3); else "". */
+const char *cli_config_place(const struct argp_state *state);
 
 /* Numbers of the command line, checked whole: a wrong one is a usage error that names the option, the text and what is wanted. */
 double   cli_double(struct argp_state *state, const char *option, const char *text, double least, double most);
 int64_t  cli_int(struct argp_state *state, const char *option, const char *text, int64_t least, int64_t most);
 uint64_t cli_u64(struct argp_state *state, const char *option, const char *text);
+/* A whole number of least..most at *p, which moves behind it; 0 if there is none. */
+int      cli_take_int(int *out, const char **p, int least, int most);
 
 /* Prints "ohmtrim VERB: sentence" for ot_last_error and gives the exit code of `st`. */
 int  cli_fail(const char *verb, ot_status st);
@@ -50,12 +54,22 @@ void cli_say(const cli_common *c, const char *fmt, ...) __attribute__((format(pr
 void cli_print_json(cJSON *object);
 void cli_json_number(cJSON *object, const char *name, double value);      /* NaN and infinity become null */
 
+/* Whether a file can be written there, tried: what is there stays as it is.  OT_E_USAGE, OT_E_WRITE. */
+ot_status cli_check_writable(const char *path);
+int cli_same_file(const char *a, const char *b);
+/* Fields macs, macs_tuning, weights, weights_tuning: an image's multiply-accumulates and the chip's weights (a weight is one cell of a module),
+ * of the network and of its modules; the same as a sentence's end. */
+void cli_add_self_tuning_cost(cJSON *o, const ot_self_tuning_cost *c);
+const char *cli_self_tuning_cost(char out[160], const ot_self_tuning_cost *c);
+
 /* Warnings of the network go to stderr. */
 ot_status cli_open_network(const cli_common *c, ot_network **net, const char *path);
 /* Is a word a built-in network, NAME or NAME@WIDTH, and no file? */
 int cli_is_model(const char *word);
 /* The training set of a name (mnist, ..., cifar100; what follows a colon does not count) as published: numbers and shape, no images. */
 ot_status cli_published_data(ot_data **out, const char *name);
+/* A remark where chips are drawn with other bits than the network asks for (ohmtrim.bits). */
+void cli_say_bits(const cli_common *c, const ot_network *net, const char *path);
 /* --device-model; says how many cells at --sigma lie outside what the device describes. */
 ot_status cli_open_device(const cli_common *c, ot_device *dev);
 ot_status cli_open_backend(const cli_common *c, ot_backend **be);         /* says what was picked and why */

@@ -22,13 +22,23 @@ typedef struct keys {
 typedef struct one { char *value; } one;
 static const cyaml_schema_field_t field_of_one = CYAML_FIELD_STRING_PTR("", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, one, value, 1, CYAML_UNLIMITED);
 
-static const char *config_path(int argc, char **argv)
+/* --config, or the beginning of it that argp takes for it. */
+static int is_config(const char *word)
 {
+    const size_t n = strcspn(word, "=");
+    return n >= strlen("--con") && n <= strlen("--config") && !strncmp(word, "--config", n);
+}
+
+static ot_status config_path(const char **path, int argc, char **argv)
+{
+    *path = NULL;
     for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
-        if (!strncmp(argv[i], "--config=", 9)) return argv[i] + 9;
-        if (!strcmp(argv[i], "--config") && i + 1 < argc) return argv[i + 1];
+        if (!is_config(argv[i])) continue;
+        const char *value = strchr(argv[i], '='), *named = value ? value + 1 : i + 1 < argc ? argv[i + 1] : NULL;
+        if (*path && named) OT_FAIL(OT_E_USAGE, "--config = '%s', and '%s' before it: want one file", named, *path);
+        if (named) *path = named;
     }
-    return NULL;
+    return OT_OK;
 }
 
 static int is_key(const struct argp_option *o)
@@ -97,6 +107,18 @@ static ot_status word_of(char **word, const struct argp_option *o, const char *k
 /* What a file's words and the command line's make together; like argv it lives as long as the process (volatile: kept though never read). */
 static char **volatile kept;
 
+static const char *from_file; /* whose words come first */
+static int last_from_file;    /* one past the last of them */
+
+const char *cli_config_place(const struct argp_state *state)
+{
+    static char place[512];
+    if (!from_file || state->next > last_from_file) return "";
+    snprintf(place, sizeof place, "%.500s: ", from_file);
+    argp_err_exit_status = ot_status_exit(OT_E_FORMAT);
+    return place;
+}
+
 static void words_free(char **words, int n_ours)
 {
     for (int i = 1; i <= n_ours; i++) ot_free(words[i]);
@@ -105,7 +127,8 @@ static void words_free(char **words, int n_ours)
 
 ot_status cli_config_words(int *argc, char ***argv, const struct argp *argp)
 {
-    const char *path = config_path(*argc, *argv);
+    const char *path;
+    OT_TRY(config_path(&path, *argc, *argv));
     if (!path) return OT_OK;
     keys k;
     cyaml_data_t *data = NULL;
@@ -128,6 +151,7 @@ ot_status cli_config_words(int *argc, char ***argv, const struct argp *argp)
         words_free(words, n - 1);
         return st;
     }
+    from_file = path, last_from_file = n;
     for (int i = 1; i < *argc; i++) words[n++] = (*argv)[i];
     *argc = n;
     *argv = kept = words;

@@ -95,6 +95,9 @@ static void parse_end(bench_lr_args *a, struct argp_state *state)
     if (!a->n_policies && !a->recommend) argp_error(state, "--policy TEXT is wanted, e.g. --policy 'COS k1=0.02 l=100%%' (or --recommend)");
     if (!a->network && a->recommend) argp_error(state, "--recommend wants a network");
     if (a->network && !a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
+    if (a->drop_given && !isnan(a->target)) argp_error(state, "--target and --drop both say what is to be reached, want one of them");
+    if (a->task.first_chip > UINT32_MAX - (uint32_t)(a->chips - 1))
+        argp_error(state, "--first-chip = %u and %d chips: want numbers up to %u", a->task.first_chip, a->chips, UINT32_MAX);
     if (a->rung_chips > a->chips) argp_error(state, "--rung-chips = %d, want at most --chips = %d", a->rung_chips, a->chips);
 }
 
@@ -112,7 +115,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case MOMENTUM: a->momentum = cli_double(state, "momentum", arg, 1e-6, 0.9999); return 0;
     case LR: a->task.tune.lr = cli_double(state, "lr", arg, 1e-9, 1); return 0;
     case TARGET: a->target = cli_double(state, "target", arg, 0, 1); return 0;
-    case DROP: a->drop = cli_double(state, "drop", arg, 0, 1); return 0;
+    case DROP:
+        a->drop = cli_double(state, "drop", arg, 0, 1);
+        a->drop_given = 1;
+        return 0;
     case STEPS:
         a->task.steps = (int)cli_int(state, "steps", arg, 1, 1000000);
         a->steps_given = 1;
@@ -123,7 +129,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->every_given = 1;
         return 0;
     case CHIPS: a->chips = (int)cli_int(state, "chips", arg, 1, 100000); return 0;
-    case FIRST_CHIP: a->task.first_chip = (uint32_t)cli_int(state, "first-chip", arg, 0, INT32_MAX); return 0;
+    case FIRST_CHIP: a->task.first_chip = (uint32_t)cli_int(state, "first-chip", arg, 0, UINT32_MAX); return 0;
     case TUNER:
         if (ot_tuner_parse(&a->task.tuner, arg) != OT_OK) argp_error(state, "--tuner: %s", ot_last_error());
         return 0;

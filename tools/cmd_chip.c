@@ -157,9 +157,7 @@ int cmd_chip(int argc, char **argv)
     ot_status st = OT_OK;
     OT_TRY_TO(done, st, cli_open_network(&a.common, &net, a.network));
     OT_TRY_TO(done, st, cli_open_device(&a.common, &dev));
-    if (ot_network_bits(net) && ot_network_bits(net) != a.common.variation.bits)
-        cli_say(&a.common, "%s asks for weights of %d bits, drawn with %d (--bits %d)\n", a.network, ot_network_bits(net), a.common.variation.bits,
-                ot_network_bits(net));
+    cli_say_bits(&a.common, net, a.network);
     if (a.common.dry_run) {
         size_t weights = 0;
         for (int k = 0; k < ot_network_crossbars(net); k++) weights += ot_layer_weights(ot_network_crossbar(net, k));

@@ -242,21 +242,24 @@ int cmd_eval(int argc, char **argv)
     OT_TRY_TO(done, st, ot_data_open(&data, a.common.data, OT_SPLIT_TEST, a.common.limit));
     OT_TRY_TO(done, st, ot_data_check(data, net));
     if (data->n < 1) OT_FAIL_TO(done, st, OT_E_DATA, "data set %s has no test images", data->name);
-    if (a.noise.asked) {
-        st = eval_noise(&a.common, &a.noise, net, data, a.tile);
-        goto done;
-    }
     if (a.knobs) OT_TRY_TO(done, st, read_knobs(&gain, &offset, net, a.knobs));
     OT_TRY_TO(done, st, cli_open_backend(&a.common, &be));
     OT_TRY_TO(done, st, ot_plan_measure(&plan_bytes, be, net, &opt));
     if (a.chip >= 0 && !a.common.dry_run) {
         OT_TRY_TO(done, st, cli_open_device(&a.common, &dev));
+        cli_say_bits(&a.common, net, a.network);
         OT_TRY_TO(done, st, ot_chip_draw(&chip, net, &dev, &a.common.variation, (uint32_t)a.chip));
     }
+    if (a.noise.asked) plan_bytes += 2 * sizeof(float) * ot_network_parameters(net);       /* each thread's chip */
     OT_TRY_TO(done, st, threads_for(&threads, &a, data, plan_bytes));
     if (!strncmp(ot_backend_name(be), "cuda", 4)) threads = 1;                  /* a device is one queue */
     if (a.common.dry_run) {
         printf("would run %d images through %s in tiles of %d on %d threads: %zu bytes a thread\n", data->n, ot_network_name(net), a.tile, threads, plan_bytes);
+        goto done;
+    }
+    if (a.noise.asked) {
+        if (a.common.memory) a.common.threads = threads;
+        st = eval_noise(&a.common, &a.noise, net, data, a.tile);
         goto done;
     }
     size_t classes = (size_t)ot_network_classes(net);

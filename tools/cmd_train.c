@@ -9,8 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     EPOCHS = CLI_VERB_FIRST,
@@ -72,18 +70,19 @@ typedef struct args {
     const char *configured; /* --network: the model if no word says it */
     ot_spiking spiking; /* steps 0: the network's */
     ot_reset reset;
-    int coding_given, reset_given, list, lr_given, schedule_given;
+    int coding_given, reset_given, list, lr_given, schedule_given, momentum_given;
     double leak; /* 0: the network's */
 } args;
 
 static void parse_schedule(args *a, const char *text, struct argp_state *state)
 {
     int used = 0;
+    const char *p;
     if (!strcmp(text, "cosine"))
         a->opt.schedule = OT_SCHEDULE_COSINE;
     else if (!strcmp(text, "fixed"))
         a->opt.schedule = OT_SCHEDULE_FIXED;
-    else if (sscanf(text, "step:%lf,%d%n", &a->opt.step_gamma, &a->opt.step_epochs, &used) == 2 && !text[used])
+    else if (sscanf(text, "step:%lf,%n", &a->opt.step_gamma, &used) == 1 && used && (p = text + used, cli_take_int(&a->opt.step_epochs, &p, 1, 100000)) && !*p)
         a->opt.schedule = OT_SCHEDULE_STEP;
     else
         argp_error(state, "--schedule = '%s', want cosine, fixed or step:F,N (such as step:0.1,30)", text);
@@ -93,11 +92,11 @@ static void parse_augment(args *a, const char *text, struct argp_state *state)
 {
     const char *p = text;
     while (*p) {
-        int used = 0;
-        size_t n = strcspn(p, ",");
+        const size_t n = strcspn(p, ",");
+        const char *number = p + 5;
         if (n == 4 && !strncmp(p, "flip", 4))
             a->opt.flip = 1;
-        else if (sscanf(p, "crop:%d%n", &a->opt.crop_pad, &used) != 1 || used != (int)n)
+        else if (strncmp(p, "crop:", 5) || !cli_take_int(&a->opt.crop_pad, &number, 0, 1000) || number != p + n)
             argp_error(state, "--augment = '%s', want crop:N, flip or both (crop:4,flip)", text);
         p += n + (p[n] == ',');
     }
@@ -132,6 +131,10 @@ static void parse_lipschitz(args *a, const char *text, struct argp_state *state)
         argp_error(state, "--lipschitz = '%s', want B or B,S: the penalty and the sd of weights' logarithms, such as 0.01,0.5", text);
 }
 
+/* Common options that say something about training only where it is done on simulated chips. */
+static const struct { int key; const char *name; } of_chips[] = {{CLI_DEVICE_MODEL, "device-model"}, {CLI_SIGMA, "sigma"}, {CLI_SYS_SHARE, "sys-share"},
+                                                                 {CLI_BITS, "bits"}, {CLI_STUCK_LRS, "stuck-lrs"}, {CLI_STUCK_HRS, "stuck-hrs"}};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     args *a = state->input;
@@ -146,7 +149,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTIMIZER:
         if (ot_optimizer_parse(&a->opt.optimizer, &a->opt.momentum, arg) != OT_OK) argp_error(state, "--%s", ot_last_error());
         return 0;
-    case MOMENTUM: a->opt.momentum = cli_double(state, "momentum", arg, 0, 0.9999); return 0;
+    case MOMENTUM:
+        a->opt.momentum = cli_double(state, "momentum", arg, 0, 0.9999);
+        a->momentum_given = 1;
+        return 0;
     case SCHEDULE:
         parse_schedule(a, arg, state);
         a->schedule_given = 1;
@@ -187,6 +193,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (a->list) return 0;
         if (a->opt.policy.n && (a->lr_given || a->schedule_given)) argp_error(state, "--policy says the rates: want it without --lr and --schedule");
         if (a->opt.policy.n) a->opt.schedule = OT_SCHEDULE_POLICY;
+        if (a->momentum_given && a->opt.optimizer == OT_OPTIMIZER_ADAM) argp_error(state, "--momentum is of sgd, and --optimizer is adam, whose betas are 0.9 and 0.999");
+        for (size_t i = 0; i < sizeof of_chips / sizeof *of_chips; i++)
+            if (cli_given(&a->common, of_chips[i].key) && !a->robust.device) argp_error(state, "--%s is of simulated chips, want --noise device too", of_chips[i].name);
+        if (a->out && a->opt.checkpoint && cli_same_file(a->out, a->opt.checkpoint)) argp_error(state, "-o and --checkpoint are both '%s', want two files", a->out);
         if (!a->model) a->model = a->configured;
         if (!a->model) argp_error(state, "a network is wanted: a built-in one (see --list) or an ONNX file");
         if (!a->common.data) argp_error(state, "--data is wanted, e.g. --data fashion-mnist");
@@ -201,7 +211,7 @@ static const struct argp argp = {
     options,
     parse,
     "MODEL[@WIDTH]|NET.onnx",
-    "Trains a built-in network (--list), or trains an ONNX file further, on the CPU.\v"
+    "Trains a built-in network (--list), or trains an ONNX file further, on the CPU or a GPU.\v"
     "Prints one line an epoch.  The result depends on the options and the machine's instruction set, never on --threads or on "
     "interruptions.  A built-in network takes the mean and standard deviation of the training pixels as its normalisation; a file "
     "keeps "
@@ -279,29 +289,6 @@ static ot_status open_data(const args *a, ot_data **train, ot_data **test)
     return OT_OK;
 }
 
-/* Hours of training must not end in a file that cannot be written: try it before. */
-static int check_writable(const char *path)
-{
-    char name[4096];
-    struct stat is;
-    if (stat(path, &is) == 0 && !S_ISREG(is.st_mode)) {
-        fprintf(stderr, "ohmtrim train: %s cannot be written: it is not a plain file\n", path);
-        return 0;
-    }
-    if (snprintf(name, sizeof name, "%s.try.%d", path, (int)getpid()) >= (int)sizeof name) {
-        fprintf(stderr, "ohmtrim train: %.40s...: the name is too long\n", path);
-        return 0;
-    }
-    FILE *f = fopen(name, "wb");
-    if (!f) {
-        fprintf(stderr, "ohmtrim train: %s cannot be written: %m\n", path);
-        return 0;
-    }
-    fclose(f);
-    remove(name);
-    return 1;
-}
-
 typedef struct run {
     int json, epochs_done;
     double test_accuracy;
@@ -342,26 +329,58 @@ static void list_models(const args *a)
     if (!a->common.json) printf("NAME@WIDTH: any of them with its channels times WIDTH, %g to %g (mobilenet@0.25)\n", OT_MODEL_WIDTH_MIN, OT_MODEL_WIDTH_MAX);
 }
 
-static ot_status dry_run(const args *a, const ot_network *net, const ot_data *train)
+/* What a shard's plan takes, and how many shards there are. */
+static ot_status measure(size_t *bytes, int *shards, const args *a, const cli_common *common, const ot_network *net)
 {
-    size_t bytes;
     ot_backend *be;
     ot_plan_options plan = OT_PLAN_OPTIONS_INIT;
-    int shards = a->opt.shards ? a->opt.shards : a->opt.minibatch % 2 ? 1 : 2;
+    *shards = a->opt.shards ? a->opt.shards : a->opt.minibatch % 2 ? 1 : 2;
     plan.use = OT_PLAN_TRAIN;
-    plan.tile = a->opt.minibatch / shards;
+    plan.tile = a->opt.minibatch / *shards;
     plan.surrogate = a->opt.surrogate;
     plan.sharpness = a->opt.sharpness;
     plan.spike_loss = a->opt.spike_loss;
-    ot_status st = ot_train_check(&a->opt);
-    if (st != OT_OK) return st;
-    st = cli_open_backend(&a->common, &be);
-    if (st != OT_OK) return st;
-    st = ot_plan_measure(&bytes, be, net, &plan);
+    OT_TRY(ot_train_check(&a->opt));
+    OT_TRY(cli_open_backend(common, &be));
+    const ot_status st = ot_plan_measure(bytes, be, net, &plan);
     ot_backend_close(be);
-    if (st != OT_OK) return st;
-    printf("%s: %zu parameters; %d epochs of %d minibatches of %d images in %d shards; %.1f MB a shard\n", ot_network_name(net),
-           ot_network_parameters(net), a->opt.epochs, train->n / a->opt.minibatch, a->opt.minibatch, shards, bytes / 1e6);
+    return st;
+}
+
+static ot_status check_memory(const args *a, const ot_network *net)
+{
+    size_t bytes;
+    int shards;
+    cli_common quiet = a->common; /* training says which backend it is */
+    quiet.quiet = 1;
+    if (!a->common.memory) return OT_OK;
+    OT_TRY(measure(&bytes, &shards, a, &quiet, net));
+    if (bytes * (size_t)shards > a->common.memory)
+        OT_FAIL(OT_E_MEMORY_PLAN, "training '%s' takes %.1f MB, --memory allows %.1f MB (a smaller --minibatch takes less)", a->model,
+                (double)bytes * shards / 1048576, (double)a->common.memory / 1048576);
+    return OT_OK;
+}
+
+static ot_status dry_run(const args *a, const ot_network *net, const ot_data *train)
+{
+    size_t bytes;
+    int shards;
+    OT_TRY(measure(&bytes, &shards, a, &a->common, net));
+    const int steps = train->n / a->opt.minibatch;
+    if (!a->common.json) {
+        printf("%s: %zu parameters; %d epochs of %d minibatches of %d images in %d shards; %.1f MB a shard\n", ot_network_name(net),
+               ot_network_parameters(net), a->opt.epochs, steps, a->opt.minibatch, shards, (double)bytes / 1e6);
+        return OT_OK;
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "network", ot_network_name(net));
+    cJSON_AddNumberToObject(o, "parameters", (double)ot_network_parameters(net));
+    cJSON_AddNumberToObject(o, "epochs", a->opt.epochs);
+    cJSON_AddNumberToObject(o, "steps", steps);
+    cJSON_AddNumberToObject(o, "minibatch", a->opt.minibatch);
+    cJSON_AddNumberToObject(o, "shards", shards);
+    cJSON_AddNumberToObject(o, "bytes_a_shard", (double)bytes);
+    cli_print_json(o);
     return OT_OK;
 }
 
@@ -407,7 +426,7 @@ int cmd_train(int argc, char **argv)
     ot_network *net = NULL;
     run r = {.json = a.common.json, .test_accuracy = NAN};
     double start = ot__seconds();
-    int rc = 4;
+    int rc;
     ot_status st = train_robust_take(&a.opt, &a.robust, &a.common);
     if (st == OT_OK) st = ot_train_check(&a.opt);
     if (st == OT_OK) st = open_data(&a, &train, &test);
@@ -417,7 +436,10 @@ int cmd_train(int argc, char **argv)
         st = dry_run(&a, net, train);
         goto done;
     }
-    if (!check_writable(a.out) || (a.opt.checkpoint && !check_writable(a.opt.checkpoint))) goto failed;
+    st = cli_check_writable(a.out);
+    if (st == OT_OK && a.opt.checkpoint) st = cli_check_writable(a.opt.checkpoint);
+    if (st == OT_OK) st = check_memory(&a, net);
+    if (st != OT_OK) goto done;
     sigaction(SIGINT, &(struct sigaction){.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, NULL);
     sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, NULL);
     st = ot_train(net, a.common.backend, train, test, &a.opt, report, &r);
@@ -425,7 +447,6 @@ int cmd_train(int argc, char **argv)
     if (st == OT_OK) summary(&a, net, train, &r, ot__seconds() - start);
 done:
     rc = st == OT_OK ? 0 : cli_fail("train", st);
-failed:
     ot_network_free(net);
     ot_data_free(test);
     ot_data_free(train);

@@ -18,7 +18,7 @@ static const struct argp_option options[] = {
     {"lr", LR, "X", 0, "learning rate of every step", 0},
     {"policy", POLICY, "TEXT", 0, "any policy of `bench lr --list` instead of --lr, e.g. 'COS k1=0.02 l=100%'; % is of a tuner's steps", 0},
     {"optimizer", OPTIMIZER, "adam|sgd|momentum", 0, "what takes the steps (adam); momentum is SGD with --momentum 0.9", 0},
-    {"momentum", MOMENTUM, "X", 0, "of SGD (0)", 0},
+    {"momentum", MOMENTUM, "X", 0, "of SGD (0; of --optimizer momentum 0.9)", 0},
     {"minibatch", MINIBATCH, "N", 0, "images an Adam step (128)", 0},
     {"subset-frac", SUBSET_FRAC, "X", 0, "share of the training images that subset uses (0.1)", 0},
     {"images", IMAGES, "N", 0, "closed form: unlabelled images (100)", 0},
@@ -41,7 +41,8 @@ typedef struct args {
     cli_common      common;
     ot_tune_options opt;
     const char     *network, *casebook, *knobs_out;
-    int             lr_given, chip, train_limit, clusters, tile, n_tuners, asked[OT_TUNERS];
+    uint32_t        chip;
+    int             lr_given, momentum_given, train_limit, clusters, tile, n_tuners, asked[OT_TUNERS];
     ot_tuner        tuners[OT_TUNERS];
     ot_ladder       ladder;                /* bits 0: none */
 } args;
@@ -66,10 +67,10 @@ static void parse_tuners(args *a, const char *text, struct argp_state *state)
 
 static void parse_ladder(args *a, const char *text, struct argp_state *state)
 {
-    int used = 0;
+    const char *p = text;
+    int         used = 0;
     a->ladder = (ot_ladder)OT_LADDER_INIT;
-    if ((sscanf(text, "%d%n", &a->ladder.bits, &used) != 1 || text[used]) &&
-        (sscanf(text, "%d:%lf..%lf%n", &a->ladder.bits, &a->ladder.low, &a->ladder.high, &used) != 3 || text[used]))
+    if (!cli_take_int(&a->ladder.bits, &p, 1, 16) || (*p && (sscanf(p, ":%lf..%lf%n", &a->ladder.low, &a->ladder.high, &used) != 2 || p[used])))
         argp_error(state, "--ladder = '%s', want BITS or BITS:LOW..HIGH, such as 5:0.5..1.5", text);
     if (a->ladder.bits < 1 || !ot_ladder_fits(&a->ladder)) argp_error(state, "--ladder = '%s', want 1..16 bits and levels that rise, 1/64..64", text);
 }
@@ -79,7 +80,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     args *a = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &a->common; return 0;
-    case CHIP: a->chip = (int)cli_int(state, "chip", arg, 0, INT32_MAX); return 0;
+    case CHIP: a->chip = (uint32_t)cli_int(state, "chip", arg, 0, UINT32_MAX); return 0;
     case TUNER: parse_tuners(a, arg, state); return 0;
     case STEPS: a->opt.steps = (int)cli_int(state, "steps", arg, 1, 1000000); return 0;
     case EPOCHS: a->opt.epochs = cli_double(state, "epochs", arg, 1e-6, 1000); return 0;
@@ -93,7 +94,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case OPTIMIZER:
         if (ot_optimizer_parse(&a->opt.optimizer, &a->opt.momentum, arg) != OT_OK) argp_error(state, "--%s", ot_last_error());
         return 0;
-    case MOMENTUM: a->opt.momentum = cli_double(state, "momentum", arg, 0, 0.9999); return 0;
+    case MOMENTUM:
+        a->opt.momentum = cli_double(state, "momentum", arg, 0, 0.9999);
+        a->momentum_given = 1;
+        return 0;
     case MINIBATCH: a->opt.minibatch = (int)cli_int(state, "minibatch", arg, 1, 4096); return 0;
     case SUBSET_FRAC: a->opt.subset_frac = cli_double(state, "subset-frac", arg, 1e-9, 1); return 0;
     case IMAGES: a->opt.images = (int)cli_int(state, "images", arg, 2, 4096); return 0;
@@ -120,7 +124,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         for (int t = 0; t < OT_TUNERS; t++)
             if (a->asked[t] && ot_tuner_wants_casebook((ot_tuner)t) && !a->casebook)
                 argp_error(state, "the %s tuner wants --casebook F.npz", ot_tuner_name((ot_tuner)t));
+        if (a->momentum_given && a->opt.optimizer == OT_OPTIMIZER_ADAM) argp_error(state, "--momentum is of SGD, want --optimizer sgd or momentum too");
         if (a->knobs_out && a->n_tuners != 1) argp_error(state, "--knobs-out wants one tuner, and %d were given", a->n_tuners);
+        if (a->knobs_out && ot_tuner_changes_chip(a->tuners[0])) argp_error(state, "--knobs-out: %s changes the chip and sets no knobs", ot_tuner_name(a->tuners[0]));
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -180,6 +186,25 @@ static ot_status accuracy(const bench *b, int limit, double *out)
     return OT_OK;
 }
 
+static ot_status say_plan(const bench *b, const args *a, size_t bytes)
+{
+    const int limit = a->common.limit, images = limit && limit < b->test->n ? limit : b->test->n;
+    if (!a->common.json) {
+        printf("chip %u of %s: %.1f MB, %d knob pairs, %d test images, %d training images\n", a->chip, a->network, (double)bytes / 1048576, ot_network_knobs(b->net), images,
+               b->train->n);
+        return OT_OK;
+    }
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "network", a->network);
+    cJSON_AddNumberToObject(o, "chip", a->chip);
+    cJSON_AddNumberToObject(o, "bytes", (double)bytes);
+    cJSON_AddNumberToObject(o, "knob_pairs", ot_network_knobs(b->net));
+    cJSON_AddNumberToObject(o, "test_images", images);
+    cJSON_AddNumberToObject(o, "training_images", b->train->n);
+    cli_print_json(o);
+    return OT_OK;
+}
+
 static ot_status prepare(bench *b, const args *a)
 {
     const cli_common *c = &a->common;
@@ -187,6 +212,7 @@ static ot_status prepare(bench *b, const args *a)
     OT_TRY(cli_open_network(c, &b->net, a->network));
     if (ot_network_knobs(b->net) < 1) OT_FAIL(OT_E_UNSUPPORTED, "%s: neither ReLU nor spiking layers, so there are no knobs to tune", a->network);
     if (a->ladder.bits && !ot_network_spikes(b->net)) OT_FAIL(OT_E_UNSUPPORTED, "%s: no spiking layers, --ladder is for their thresholds", a->network);
+    if (a->knobs_out) OT_TRY(cli_check_writable(a->knobs_out));
     OT_TRY(ot_data_open(&b->test, c->data, OT_SPLIT_TEST, 0));        /* all: a casebook's stimulus may lie past --limit */
     OT_TRY(ot_data_check(b->test, b->net));
     OT_TRY(ot_data_open(&b->train, c->data, OT_SPLIT_TRAIN, a->train_limit));
@@ -194,7 +220,9 @@ static ot_status prepare(bench *b, const args *a)
     if (a->asked[OT_TUNER_RIDGE]) OT_TRY(ot_casebook_fit_ridge(b->cb));
     if (a->asked[OT_TUNER_MOMENTS] && !b->cb) OT_TRY(tune_stimulus_random(&b->stimulus, b->test, c->variation.seed));
     OT_TRY(cli_open_device(c, &b->dev));
+    cli_say_bits(c, b->net, a->network);
     OT_TRY(cli_open_backend(c, &b->be));
+    for (int i = 0; i < a->n_tuners; i++) OT_TRY(ot_tuner_suits(a->tuners[i], b->net, b->be));
     how.use = OT_PLAN_TUNE;
     how.tile = a->tile;
     size_t bytes;
@@ -203,14 +231,12 @@ static ot_status prepare(bench *b, const args *a)
         OT_FAIL(OT_E_MEMORY_PLAN, "tuning '%s' takes %.1f MB, --memory allows %.1f MB (a smaller --tile takes less)", a->network,
                 (double)bytes / 1048576, (double)c->memory / 1048576);
     if (c->dry_run) {
-        printf("chip %d of %s: %.1f MB, %d knob pairs, %d test images, %d training images\n", a->chip, a->network, (double)bytes / 1048576,
-               ot_network_knobs(b->net), b->test->n, b->train->n);
-        return OT_OK;
+        return say_plan(b, a, bytes);
     }
     OT_TRY(ot_plan_open(&b->plan, b->be, b->net, &how));
     OT_TRY(ot_tuning_open(&b->tuning, b->plan, b->train, &a->opt));
     if (a->asked[OT_TUNER_MOMENTS]) OT_TRY(ot_tuning_set_stimulus(b->tuning, b->plan, &b->stimulus.images, b->stimulus.index, b->stimulus.images.n));
-    OT_TRY(ot_chip_draw(&b->chip, b->net, &b->dev, &c->variation, (uint32_t)a->chip));
+    OT_TRY(ot_chip_draw(&b->chip, b->net, &b->dev, &c->variation, a->chip));
     OT_TRY(ot_plan_load(b->plan, b->chip));
     OT_TRY(ot_plan_set_knobs(b->plan, NULL, NULL));
     if (b->cb) {
@@ -253,16 +279,14 @@ static ot_status write_knobs(const bench *b, const args *a, ot_tuner t)
 }
 
 /* What the chip's column of known cells said, and what the modules cost. */
-static ot_status say_self_tuning(bench *b, const args *a, ot_tuner t)
+static ot_status self_tuning_of(ot_self_tuning_cost *cost, double *estimate, char words[300], const bench *b, const args *a, ot_tuner t)
 {
     const ot_self_tuning modules = {.gtm_cells = a->opt.gtm_cells, .ltm_columns = t == OT_TUNER_SELF_TUNING_LTM ? a->opt.ltm_columns : 0};
-    ot_self_tuning_cost  cost;
-    double               estimate;
-    OT_TRY(ot_self_tuning_measure(&cost, &modules, b->net));
-    OT_TRY(ot_chip_self_test(&estimate, &b->dev, &a->common.variation, (uint32_t)a->chip, a->opt.gtm_cells));
-    cli_say(&a->common, "%s: %d cells say that weights are %+.2f %% off, %d columns a layer; %.3g %% more multiply-accumulates an image, %.3g %% more cells\n", ot_tuner_name(t),
-            modules.gtm_cells, 100 * estimate, modules.ltm_columns, 100 * (cost.macs_gtm + cost.macs_ltm) / cost.macs,
-            100 * (cost.weights_gtm + cost.weights_ltm) / cost.weights);
+    char                 more[160];
+    OT_TRY(ot_self_tuning_measure(cost, &modules, b->net));
+    OT_TRY(ot_chip_self_test(estimate, &b->dev, &a->common.variation, a->chip, a->opt.gtm_cells));
+    snprintf(words, 300, "%d cells say that weights are %+.2f %% off, %d columns a layer; %s", modules.gtm_cells, 100 * *estimate, modules.ltm_columns,
+             cli_self_tuning_cost(more, cost));
     return OT_OK;
 }
 
@@ -272,6 +296,10 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
     double       after, unrounded;
     int          nearest = -1, clamped = 0;
     int64_t      values = 0;
+    const int    modules = t == OT_TUNER_SELF_TUNING || t == OT_TUNER_SELF_TUNING_LTM;
+    ot_self_tuning_cost extra;
+    double       estimate = 0;
+    char         words[300];
     if (ot_tuner_changes_chip(t)) OT_TRY(ot_tuning_change(b->tuning, t, b->plan, b->chip, b->gain, b->offset, &values, &cost));
     else OT_TRY(ot_tuning_run(b->tuning, t, b->plan, b->cb, b->signature, b->gain, b->offset, &nearest, &cost));
     if (ot_tuner_wants_casebook(t)) cost.images_forward += b->stimulus.images.n;
@@ -282,7 +310,7 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         OT_TRY(ot_plan_set_knobs(b->plan, b->gain, b->offset));
         OT_TRY(accuracy(b, a->common.limit, &after));
     }
-    if (t == OT_TUNER_SELF_TUNING || t == OT_TUNER_SELF_TUNING_LTM) OT_TRY(say_self_tuning(b, a, t));
+    if (modules) OT_TRY(self_tuning_of(&extra, &estimate, words, b, a, t));
     else if (values) cli_say(&a->common, "%s: %lld numbers of the chip changed, its knobs are 1 and 0\n", ot_tuner_name(t), (long long)values);
     if (ot_tuner_changes_chip(t)) OT_TRY(ot_tuning_change_back(b->plan, b->chip));
     if (cost.nan_restores)
@@ -304,6 +332,10 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
         cJSON_AddNumberToObject(o, "projected", cost.projected);
         cJSON_AddNumberToObject(o, "nan_restores", cost.nan_restores);
         if (values) cli_json_number(o, "values_changed", (double)values);
+        if (modules) {
+            cli_json_number(o, "estimate", estimate);
+            cli_add_self_tuning_cost(o, &extra);
+        }
         if (nearest >= 0) {
             cJSON_AddNumberToObject(o, "nearest", nearest);
             cJSON_AddNumberToObject(o, "clusters", ot_casebook_clusters(b->cb));
@@ -314,6 +346,7 @@ static ot_status run_tuner(bench *b, const args *a, ot_tuner t)
                cost.seconds);
         if (a->ladder.bits) printf("  (%.2f %% before rounding to %d levels, %d held at an end)", 100 * unrounded, 1 << a->ladder.bits, clamped);
         putchar('\n');
+        if (modules) printf("%-17s %s\n", "", words);
     }
     fflush(stdout);
     return a->knobs_out ? write_knobs(b, a, t) : OT_OK;
@@ -330,7 +363,7 @@ int cmd_tune(int argc, char **argv)
     a.opt.seed = a.common.variation.seed;                 /* as in a campaign: the same seed and chip give the same knobs */
     OT_TRY_TO(done, st, prepare(&b, &a));
     if (!a.common.dry_run && !a.common.json)
-        printf("chip %d, delta_sys %+.4f\n%-17s %6.2f %%\n", a.chip, ot_chip_delta_sys(b.chip), "untuned", 100 * b.before);
+        printf("chip %u, delta_sys %+.4f\n%-17s %6.2f %%\n", a.chip, ot_chip_delta_sys(b.chip), "untuned", 100 * b.before);
     for (int i = 0; i < a.n_tuners && !a.common.dry_run; i++) OT_TRY_TO(done, st, run_tuner(&b, &a, a.tuners[i]));
 done:
     bench_free(&b);

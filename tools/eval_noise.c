@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { NOISE = 0x2000, SAMPLES, SELF_TUNING };
+enum { MOST_CELLS = 100000000, MOST_COLUMNS = 65536 };
 
 static const struct argp_option options[] = {
     {"noise", NOISE, "proportional|fixed:SW[,SB]", 0, "chips of weight noise: sd within chips and between them, a share of each weight or of the layer's largest", 1},
@@ -42,10 +43,12 @@ int cli_parse_noise(ot_noise *n, const char *text)
 
 static int parse_tuning(ot_self_tuning *st, const char *text)
 {
-    int used = 0;
+    const int   layers = !strncmp(text, "ltm:", 4);
+    const char *p = text + 4;
     *st = (ot_self_tuning){0};
-    if (sscanf(text, "gtm:%d%n", &st->gtm_cells, &used) == 1 && !text[used]) return st->gtm_cells > 0;
-    return sscanf(text, "ltm:%d,%d%n", &st->gtm_cells, &st->ltm_columns, &used) == 2 && !text[used] && st->gtm_cells > 0 && st->ltm_columns > 0;
+    if ((!layers && strncmp(text, "gtm:", 4)) || !cli_take_int(&st->gtm_cells, &p, 1, MOST_CELLS)) return 0;
+    if (layers && (*p++ != ',' || !cli_take_int(&st->ltm_columns, &p, 1, MOST_COLUMNS))) return 0;
+    return !*p;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -57,12 +60,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         a->asked = 1;
         if (!cli_parse_noise(&a->run.noise, arg)) argp_error(state, "--noise = '%s', want proportional:SW or fixed:SW (SW,SB: within and between chips, 0..1)", arg);
         return 0;
-    case SAMPLES: a->run.chips = (int)cli_int(state, "samples", arg, 1, 10000000); return 0;
+    case SAMPLES:
+        a->run.chips = (int)cli_int(state, "samples", arg, 1, 10000000);
+        a->samples_given = 1;
+        return 0;
     case SELF_TUNING:
-        if (!parse_tuning(&a->run.self_tuning, arg)) argp_error(state, "--self-tuning = '%s', want gtm:N or ltm:N,M: N cells a chip, M columns a layer, 1 or more", arg);
+        if (!parse_tuning(&a->run.self_tuning, arg)) argp_error(state, "--self-tuning = '%s', want gtm:N or ltm:N,M: N cells a chip, 1..%d, M columns a layer, 1..%d", arg, MOST_CELLS, MOST_COLUMNS);
         return 0;
     case ARGP_KEY_END:
-        if (!a->asked && (a->run.self_tuning.gtm_cells || a->run.chips != 100)) argp_error(state, "--samples and --self-tuning are of chips of noise, want --noise too");
+        if (!a->asked && (a->run.self_tuning.gtm_cells || a->samples_given)) argp_error(state, "--samples and --self-tuning are of chips of noise, want --noise too");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -70,25 +76,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 const struct argp eval_noise_argp = {options, parse, NULL, NULL, NULL, NULL, NULL};
 
-static void add_cost(cJSON *o, const ot_self_tuning_cost *c)
-{
-    cli_json_number(o, "macs", c->macs);
-    cli_json_number(o, "macs_tuning", c->macs_gtm + c->macs_ltm);
-    cli_json_number(o, "weights", c->weights);
-    cli_json_number(o, "weights_tuning", c->weights_gtm + c->weights_ltm);
-}
-
 static void print(const cli_common *common, const eval_noise_args *a, const ot_network *net, const ot_data *data, const ot_noise_summary *s,
                   const ot_self_tuning_cost *cost, double seconds)
 {
     const ot_noise *n = &a->run.noise;
     const ot_self_tuning *t = &a->run.self_tuning;
     if (!common->json) {
-        printf("%s on %s: %d chips of %s noise, %g within and %g between them: accuracy %.4f (%.4f..%.4f), a chip's sd %.4f, %.4f to %.4f (%.1f s)\n", ot_network_name(net),
-               data->name, a->run.chips, ot_noise_model_name(n->model), n->within, n->between, s->mean, s->low, s->high, s->sd, s->least, s->most, seconds);
+        char text[160];
+        printf("%s on %s: %d chip%s of %s noise, %g within and %g between them: accuracy %.4f", ot_network_name(net), data->name, a->run.chips, a->run.chips > 1 ? "s" : "",
+               ot_noise_model_name(n->model), n->within, n->between, s->mean);
+        if (a->run.chips > 1) printf(" (%.4f..%.4f), a chip's sd %.4f, %.4f to %.4f", s->low, s->high, s->sd, s->least, s->most);
+        printf(" (%.1f s)\n", seconds);
         if (t->gtm_cells)
-            printf("self-tuned: %d cells a chip (what they say is off by %.4f), %d columns a layer; %.4g %% more multiply-accumulates, %.4g %% more cells\n", t->gtm_cells,
-                   s->error, t->ltm_columns, 100 * (cost->macs_gtm + cost->macs_ltm) / cost->macs, 100 * (cost->weights_gtm + cost->weights_ltm) / cost->weights);
+            printf("self-tuned: %d cells a chip (what they say is off by %.4f), %d columns a layer; %s\n", t->gtm_cells, s->error, t->ltm_columns,
+                   cli_self_tuning_cost(text, cost));
         return;
     }
     cJSON *o = cJSON_CreateObject();
@@ -109,7 +110,7 @@ static void print(const cli_common *common, const eval_noise_args *a, const ot_n
     cli_json_number(o, "most", s->most);
     if (t->gtm_cells) {
         cli_json_number(o, "estimate_error", s->error);
-        add_cost(o, cost);
+        cli_add_self_tuning_cost(o, cost);
     }
     cli_json_number(o, "seconds", seconds);
     cli_print_json(o);

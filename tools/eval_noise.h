@@ -8,7 +8,7 @@
 int cli_parse_noise(ot_noise *out, const char *text);
 
 typedef struct eval_noise_args {
-    int          asked;            /* --noise was given */
+    int          asked, samples_given;      /* --noise, --samples */
     ot_noise_run run;
 } eval_noise_args;
 

@@ -108,7 +108,32 @@ static ot_status add_comparisons(cJSON *o, const ot_campaign_results *r)
     return OT_OK;
 }
 
-static ot_status print_json(const ot_campaign_results *r, const char *digest, const ot_campaign_learned *l)
+static int has_modules(ot_tuner t) { return t == OT_TUNER_SELF_TUNING || t == OT_TUNER_SELF_TUNING_LTM; }
+
+/* What self-tuning costs in hardware, where the network is still there. */
+static void add_modules(cJSON *o, const ot_campaign_results *r, const ot_campaign_spec *spec)
+{
+    cJSON *all = NULL;
+    for (int t = 0; t < r->n_tuners; t++) {
+        ot_self_tuning_cost c;
+        if (!has_modules(r->tuners[t]) || ot_campaign_modules(&c, spec, r->tuners[t]) != OT_OK) continue;
+        if (!all) all = cJSON_AddObjectToObject(o, "modules");
+        cli_add_self_tuning_cost(cJSON_AddObjectToObject(all, ot_tuner_name(r->tuners[t])), &c);
+    }
+}
+
+static void print_modules(const ot_campaign_results *r, const ot_campaign_spec *spec)
+{
+    for (int t = 0; t < r->n_tuners; t++) {
+        ot_self_tuning_cost c;
+        char                text[160];
+        if (!has_modules(r->tuners[t])) continue;
+        const ot_status st = ot_campaign_modules(&c, spec, r->tuners[t]);
+        printf("%smodules of %s: %s\n", t ? "" : "\n", ot_tuner_name(r->tuners[t]), st == OT_OK ? cli_self_tuning_cost(text, &c) : ot_last_error());
+    }
+}
+
+static ot_status print_json(const ot_campaign_results *r, const ot_campaign_spec *spec, const char *digest, const ot_campaign_learned *l)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddNumberToObject(o, "chips", r->chips);
@@ -139,6 +164,7 @@ static ot_status print_json(const ot_campaign_results *r, const char *digest, co
         cJSON_Delete(o);
         return st;
     }
+    add_modules(o, r, spec);
     if (l) print_verdicts_json(cJSON_AddObjectToObject(o, "verdicts"), l);
     cJSON_AddStringToObject(o, "digest", digest);
     cli_print_json(o);
@@ -226,7 +252,7 @@ ot_status print_campaign(const char *db_path, int json, int verdicts)
     st = ot_campaign_digest(db_path, digest);
     if (st == OT_OK) st = ot_campaign_spec_stored(&spec, db_path);
     if (st == OT_OK && verdicts) st = learn(&l, db_path, &spec);
-    if (st == OT_OK && json) st = print_json(r, digest, l);
+    if (st == OT_OK && json) st = print_json(r, &spec, digest, l);
     else if (st == OT_OK) {
         printf("%s: %d of %d chips done: casebook %d of %d, evaluation %d of %d; %d failed\n", db_path, r->done, r->chips, r->casebook_done,
                r->casebook_chips, r->evaluate_done, r->evaluate_chips, r->failed);
@@ -235,6 +261,7 @@ ot_status print_campaign(const char *db_path, int json, int verdicts)
         if (r->images) printf("ideal accuracy %.2f %% of %lld test images\n", 100 * (double)r->ideal / (double)r->images, (long long)r->images);
         if (r->n) {
             print_yields(r);
+            print_modules(r, &spec);
             if (r->unrounded) print_recovery(r);
             st = print_comparisons(r);
         }

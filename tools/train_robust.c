@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { WEIGHT_BITS = 0x2000, ACTIVATION_BITS, QUANTISE_AFTER, POST_TRAINING, RESCALE, RANGE, WEIGHT_STE, ACTIVATION_STE, NOISE, SAMPLES };
+enum { GIVEN_RANGE = 1, GIVEN_WEIGHT_STE = 2, GIVEN_ACTIVATION_STE = 4, GIVEN_NOISE = 8, GIVEN_SAMPLES = 16 };
 
 static const struct argp_option options[] = {
     {"weight-bits", WEIGHT_BITS, "N", 0, "quantise weights to N bits, 2..8: 2^(N-1) - 1 values on either side of 0 (float)", 0},
@@ -40,19 +41,37 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case QUANTISE_AFTER: a->opt.quantise_after = (int)cli_int(state, "quantise-after", arg, 0, 100000); return 0;
     case POST_TRAINING: a->post_training = 1; return 0;
     case RESCALE: a->opt.rescale_epochs = (int)cli_int(state, "rescale", arg, 0, 100000); return 0;
-    case RANGE: a->opt.range = (ot_range)word_of(state, "range", arg, ranges, 3); return 0;
-    case WEIGHT_STE: a->opt.weight_ste = (ot_ste)word_of(state, "weight-ste", arg, stes, OT_STES); return 0;
-    case ACTIVATION_STE: a->opt.activation_ste = (ot_ste)word_of(state, "activation-ste", arg, stes, OT_STES); return 0;
+    case RANGE:
+        a->opt.range = (ot_range)word_of(state, "range", arg, ranges, 3);
+        a->given |= GIVEN_RANGE;
+        return 0;
+    case WEIGHT_STE:
+        a->opt.weight_ste = (ot_ste)word_of(state, "weight-ste", arg, stes, OT_STES);
+        a->given |= GIVEN_WEIGHT_STE;
+        return 0;
+    case ACTIVATION_STE:
+        a->opt.activation_ste = (ot_ste)word_of(state, "activation-ste", arg, stes, OT_STES);
+        a->given |= GIVEN_ACTIVATION_STE;
+        return 0;
     case NOISE:
         a->device = !strcmp(arg, "device");
+        a->given |= GIVEN_NOISE;
         if (!a->device && !cli_parse_noise(&a->opt.noise, arg))
             argp_error(state, "--noise = '%s', want proportional:SW or fixed:SW (SW,SB: within and between chips, 0..1) or device", arg);
         return 0;
-    case SAMPLES: a->opt.samples = (int)cli_int(state, "samples", arg, 1, 1000); return 0;
+    case SAMPLES:
+        a->opt.samples = (int)cli_int(state, "samples", arg, 1, 1000);
+        a->given |= GIVEN_SAMPLES;
+        return 0;
     case ARGP_KEY_END:
         if ((a->post_training || a->opt.quantise_after || a->opt.rescale_epochs) && !a->opt.weight_bits && !a->opt.activation_bits)
             argp_error(state, "--%s says when to quantise, want --weight-bits or --activation-bits too",
                        a->post_training ? "post-training" : a->opt.quantise_after ? "quantise-after" : "rescale");
+        if (a->post_training && a->opt.quantise_after) argp_error(state, "--post-training quantises after the last epoch: want it without --quantise-after");
+        if ((a->given & GIVEN_SAMPLES) && !(a->given & GIVEN_NOISE)) argp_error(state, "--samples are of noise, want --noise too");
+        if ((a->given & GIVEN_WEIGHT_STE) && !a->opt.weight_bits) argp_error(state, "--weight-ste is of quantised weights, want --weight-bits too");
+        if ((a->given & GIVEN_ACTIVATION_STE) && !a->opt.activation_bits) argp_error(state, "--activation-ste is of quantised activations, want --activation-bits too");
+        if ((a->given & GIVEN_RANGE) && !a->opt.activation_bits) argp_error(state, "--range is of quantised activations, want --activation-bits too");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }

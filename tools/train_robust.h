@@ -6,7 +6,7 @@
 
 typedef struct train_robust_args {
     ot_robust_options opt;       /* begins as ot_train_defaults has it */
-    int               post_training, device;
+    int               post_training, device, given;
     ot_device         dev;       /* what opt.device will point to */
 } train_robust_args;
 

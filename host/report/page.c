@@ -89,6 +89,19 @@ static ot_status add_yields(ot_text *t, const report *p)
     return add_picture(t, p, "yield", "yield against the accuracy a chip may lose, for each tuner");
 }
 
+/* Self-tuning's modules, if the network is still where it was. */
+static ot_status add_modules(ot_text *t, const report *p)
+{
+    for (int e = 1; e <= p->r->n_tuners; e++) {
+        const ot_tuner      tuner = p->r->tuners[e - 1];
+        ot_self_tuning_cost c;
+        if ((tuner != OT_TUNER_SELF_TUNING && tuner != OT_TUNER_SELF_TUNING_LTM) || ot_campaign_modules(&c, &p->spec, tuner) != OT_OK) continue;
+        OT_TRY(ot__text_add(t, "<p>The modules of %s: %.4g %% more multiply-accumulates an image, %.4g %% more cells.</p>\n", report__name(p, e),
+                            100 * (c.macs_gtm + c.macs_ltm) / c.macs, 100 * (c.weights_gtm + c.weights_ltm) / c.weights));
+    }
+    return OT_OK;
+}
+
 static ot_status add_costs(ot_text *t, const report *p)
 {
     const ot_campaign_results *r = p->r;
@@ -103,6 +116,7 @@ static ot_status add_costs(ot_text *t, const report *p)
         OT_TRY(e ? ot__text_add(t, "<td>%.0f<td>%.0f<td>%.4f", all.images[e], backward / r->n, all.seconds[e]) : ot__text_add(t, "<td><td><td>"));
     }
     OT_TRY(ot__text_add(t, "\n</table>\n"));
+    OT_TRY(add_modules(t, p));
     OT_TRY(add_picture(t, p, "accuracy", "mean accuracy against the threshold, and the accuracy of every chip"));
     return add_picture(t, p, "chips", "accuracy of every chip against its systematic variation, untuned and with each tuner");
 }

@@ -223,6 +223,10 @@ ot_mender ot_campaign_mender(const ot_campaign_spec *spec);
 /* The recipe file, with the stimulus' images if the campaign's data set is there (*without_images = 1 if not). */
 ot_status ot_campaign_learned_save(const ot_campaign_learned *l, const char *db_path, const char *path, int *without_images);
 
+/* What the modules of self-tuning or self-tuning-ltm cost a chip of the spec's network, which is read again: OT_E_OPEN where it is no longer there.
+ * Since 0.1. */
+ot_status ot_campaign_modules(ot_self_tuning_cost *out, const ot_campaign_spec *spec, ot_tuner tuner);
+
 ot_rate ot_wilson(int64_t good, int64_t n);      /* n = 0: value NaN, 0..1 */
 double  ot_mcnemar(int64_t only_a, int64_t only_b);
 
