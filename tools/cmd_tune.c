@@ -285,7 +285,7 @@ static ot_status self_tuning_of(ot_self_tuning_cost *cost, double *estimate, cha
     char                 more[160];
     OT_TRY(ot_self_tuning_measure(cost, &modules, b->net));
     OT_TRY(ot_chip_self_test(estimate, &b->dev, &a->common.variation, a->chip, a->opt.gtm_cells));
-    snprintf(words, 300, "%d cells say that weights are %+.2f %% off, %d columns a layer; %s", modules.gtm_cells, 100 * *estimate, modules.ltm_columns,
+    snprintf(words, 300, "%d cells say that weights are %+.2f %% off, %d column%s a layer; %s", modules.gtm_cells, 100 * *estimate, modules.ltm_columns, modules.ltm_columns == 1 ? "" : "s",
              cli_self_tuning_cost(more, cost));
     return OT_OK;
 }
