@@ -52,7 +52,7 @@ run --device-model cells.csv -o table.json -q && good 'a table becomes a file' '
 if command -v gnuplot >/dev/null; then
     run --preset r2 --plot f.svg && grep -q '</svg>' f.svg && pass || fail 'a plot as svg'
     run --plot f.png && [ "$(head -c 4 f.png | tail -c 3)" = PNG ] && pass || fail 'a plot as png'
-    bad 'a plot where nothing can be written' 4 'gnuplot did not draw it' --plot no/such/f.svg
+    bad 'a plot where nothing can be written' 4 'f.svg cannot be written' --plot no/such/f.svg
 fi
 bad 'a plot of another kind' 2 'want a name that ends in .svg or .png' --plot f.gif
 bad 'an unknown preset' 2 "preset 'r9', want r1, r2 or r3" --preset r9
