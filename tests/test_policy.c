@@ -310,6 +310,7 @@ SUITE(test_policy)
         {"FIX k0=0", "its rates are all 0"},
         {"COS k1=0 l=5", "its rates are all 0"},
         {"FIX k0=nan", "FIX: k0: 'nan' is no number"},
+        {"COS k1=nan l=5", "COS: k1: 'nan' is no number"},
         {"FIX k0=inf", "FIX: k0: 'inf' is no number"},
         {"FIX k0=", "FIX: k0: '' is no number"},
         {"FIX k0=1e999", "is not a number that a double holds"},

@@ -41,7 +41,7 @@ ot_status ot__lock_take(ot_lock *lock, const char *file)
     for (;;) {
         struct stat here, there;
         int fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (fd < 0) OT_FAIL(OT_E_WRITE, "%s: %s", lock->path, strerror(errno));
+        if (fd < 0) OT_FAIL(OT_E_WRITE, "%s: its lock %s cannot be made: %s", file, lock->path, strerror(errno));
         int got = try_lock(fd);
         if (got < 0) {
             int e = errno;

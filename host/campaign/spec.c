@@ -52,8 +52,8 @@
     X(polish_images, "tune.polish_images", SPEC_FIXED, SPEC_INT, AT(tune.polish_images), 1, INT32_MAX) \
     X(gtm_cells, "tune.gtm_cells", SPEC_FIXED, SPEC_INT, AT(tune.gtm_cells), 1, 100000000) \
     X(ltm_columns, "tune.ltm_columns", SPEC_FIXED, SPEC_INT, AT(tune.ltm_columns), 1, 65536) \
-    X(retrain_frac, "tune.retrain_frac", SPEC_FIXED, SPEC_REAL, AT(tune.retrain_frac), 0, 1) \
-    X(retrain_lr, "tune.retrain_lr", SPEC_FIXED, SPEC_REAL, AT(tune.retrain_lr), 0, 1) \
+    X(retrain_frac, "tune.retrain_frac", SPEC_FIXED, SPEC_REAL, AT(tune.retrain_frac), 1e-9, 1) \
+    X(retrain_lr, "tune.retrain_lr", SPEC_FIXED, SPEC_REAL, AT(tune.retrain_lr), 1e-12, 1) \
     X(policy, "tune.policy", SPEC_FIXED, SPEC_POLICY, AT(tune.policy), 0, 0)           \
     X(optimizer, "tune.optimizer", SPEC_FIXED, SPEC_OPTIMIZER, AT(tune.optimizer), 0, 0) \
     X(momentum, "tune.momentum", SPEC_FIXED, SPEC_REAL, AT(tune.momentum), 0, 0.9999)

@@ -46,7 +46,8 @@ static ot_status number(double *out, const char **s, const char *of)
     const char *digits = *s + (**s == '-' || **s == '+');
     errno = 0;
     double v = isdigit((unsigned char)*digits) || *digits == '.' ? strtod(*s, &end) : 0;
-    if (!end || end == *s) OT_FAIL(OT_E_RANGE, "%s: '%.24s' is no number", of, *s);
+    const size_t word = strcspn(*s, " ,()/@[]");
+    if (!end || end == *s) OT_FAIL(OT_E_RANGE, "%s: '%.*s' is no number", of, (int)(word && word < 24 ? word : 24), *s);
     if (errno || !isfinite(v)) OT_FAIL(OT_E_RANGE, "%s: '%.*s' is not a number that a double holds", of, (int)(end - *s < 24 ? end - *s : 24), *s);
     *s = end;
     *out = v;
