@@ -53,10 +53,16 @@ static ot_status train(const char *path, ot_train_fn fn)
     return st;
 }
 
+static void free_arrays(void)
+{
+    for (int k = 0; k < arrays; k++) ot_array_free(&array[k]);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     ot_npz *z;
     (void)argc, (void)argv;
+    atexit(free_arrays);
     for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 37);
     snprintf(good, sizeof good, "/tmp/fuzz-checkpoint-%d.npz", (int)getpid());
     snprintf(bad, sizeof bad, "/tmp/fuzz-checkpoint-%d-bad.npz", (int)getpid());
